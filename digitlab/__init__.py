@@ -1,0 +1,37 @@
+"""digitlab: recognising handwritten digits with PyTorch.
+
+Names are imported from their modules on first use, so that `import digitlab` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {
+    "data": "Digits Split as_pixels batches load",
+    "files": "read_idx",
+    "models": (
+        "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
+    ),
+    "recipes": "RECIPES Recipe document_recipes",
+    "trainer": "SCHEDULES History Result Trainer evaluate one_cycle",
+    "runs": (
+        "Comparison Run build_optimizer compare load_run pretrained results train"
+    ),
+    "prediction": "Prediction predict",
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'digitlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"digitlab.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

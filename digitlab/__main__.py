@@ -1,0 +1,5 @@
+"""`python -m digitlab` is the command line."""
+
+from digitlab.cli import main
+
+raise SystemExit(main())

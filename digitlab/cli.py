@@ -1,0 +1,258 @@
+"""The command line: recipes, data, train, evaluate, predict, study, bench, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from digitlab.recipes import DOCUMENTS, RECIPES, document_recipes
+from digitlab.tables import text_table
+
+Answer = tuple[Any, str]  # what --json prints, and what is printed otherwise
+
+SCORES = {"train_accuracy": "train", "valid_accuracy": "valid", "test_accuracy": "test"}
+
+
+def recipes(args: argparse.Namespace) -> Answer:
+    """list the recipes, or one with all its settings"""
+    if args.name:
+        recipe = RECIPES[args.name]
+        return _recipe(recipe), text_table(
+            recipe.rows(), header=("setting", "value", "whose decision")
+        )
+    rows = [
+        (r.name, r.source, r.model, r.parameters, DOCUMENTS.get(r.source, "our own"))
+        for r in RECIPES.values()
+    ]
+    header = ("recipe", "source", "model", "parameters", "title")
+    return [_recipe(recipe) for recipe in RECIPES.values()], text_table(rows, header=header)
+
+
+def _recipe(recipe: Any) -> dict[str, Any]:
+    return recipe.to_dict() | recipe.settings()
+
+
+def data(args: argparse.Namespace) -> Answer:
+    """find or download a data set, verify it, and say where it comes from"""
+    from digitlab.data import load
+
+    digits = load(args.name, args.folder, by=args.by)
+    facts = {
+        "data": digits.name,
+        "n_train": len(digits.train),
+        "n_valid": len(digits.valid),
+        "n_test": len(digits.test),
+        "source": digits.source,
+        "licence": digits.licence,
+        "notes": digits.notes,
+    }
+    return facts, text_table(list(facts.items()))
+
+
+def train(args: argparse.Namespace) -> Answer:
+    """train a recipe, or all five documents, and judge the model"""
+    from digitlab.data import load
+    from digitlab.runs import train as train_recipe
+
+    if args.name not in (None, "all"):
+        RECIPES[args.name]  # an unknown name is refused before data are looked for
+    elif args.name is None and not args.resume:
+        raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}, or all")
+    digits = None if args.resume and args.data == "auto" else load(args.data)
+    if args.name == "all":
+        if args.out or args.resume:
+            raise ValueError("--out and --resume take one recipe, not all; name the recipe")
+        summaries = []
+        for recipe in document_recipes():
+            run = train_recipe(recipe, digits, seed=args.seed, epochs=args.epochs)
+            summaries.append(run.summary() | {"file": None})
+            print(f"{recipe.name}: {run.scores['test_accuracy']:.2%} on test", file=sys.stderr)
+        return summaries, _summary_table(summaries)
+    out = args.out or args.resume
+    run = train_recipe(
+        args.name, digits, seed=args.seed, epochs=args.epochs, out=out, resume=args.resume
+    )
+    summary = run.summary() | {"file": out}
+    text = _summary_table([summary])
+    if run.history.stopped:
+        text += f"\n{run.history.stopped}"
+        text += f"; go on with: digitlab train --resume {out}" if out else ""
+    return summary, text
+
+
+def _summary_table(summaries: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            s["recipe"],
+            s["data"],
+            s["parameters"],
+            s["epochs"],
+            f"{s['seconds']:.1f}",
+            *(f"{s[key]:.2%}" for key in SCORES),
+        )
+        for s in summaries
+    ]
+    header = ("recipe", "data", "parameters", "epochs", "seconds", *SCORES.values())
+    return text_table(rows, header=header)
+
+
+def evaluate(args: argparse.Namespace) -> Answer:
+    """judge a saved run on the test digits"""
+    from digitlab.data import load
+    from digitlab.runs import load_run
+    from digitlab.trainer import evaluate as evaluate_model
+
+    run = load_run(args.file, weights=args.weights)
+    digits = load(args.data if args.data != "auto" else run.data)
+    result = evaluate_model(run.model, digits.test)
+    facts = {
+        "file": args.file,
+        "recipe": run.recipe.name,
+        "trained_on": run.data,
+        "data": digits.name,
+        "n_test": result.n_images,
+        "test_accuracy": result.accuracy,
+        "test_loss": result.loss,
+    }
+    text = (
+        f"{run.recipe.name}, trained on {run.data}: {result.accuracy:.2%} of {result.n_images} "
+        f"test digits of {digits.name} (mean loss {result.loss:.4f})"
+    )
+    return facts, text
+
+
+def predict(args: argparse.Namespace) -> Answer:
+    """read the digit in each picture"""
+    from digitlab.prediction import Prediction
+    from digitlab.prediction import predict as read_digits
+    from digitlab.runs import load_run
+
+    predictions = read_digits(load_run(args.file).model, args.images)
+    assert isinstance(predictions, list)
+
+    def facts(image: str, p: Prediction) -> dict[str, Any]:
+        return {
+            "image": image,
+            "digit": p.digit,
+            "probability": p.probability,
+            "probabilities": p.probabilities.tolist(),
+        }
+
+    pairs = list(zip(args.images, predictions, strict=True))
+    rows = [(image, p.digit, f"{p.probability:.1%}") for image, p in pairs]
+    table = text_table(rows, header=("picture", "digit", "probability"))
+    return [facts(image, p) for image, p in pairs], table
+
+
+def study(args: argparse.Namespace) -> Answer:
+    """train many seeds and keep the results; killed, it goes on when run again"""
+    from digitlab.study import study as run_study
+
+    rows = []
+    for row in run_study(args.name, n_seeds=args.seeds):
+        rows.append(row)
+        done = f"{row['recipe']} on {row['data']}, seed {row['seed']}"
+        print(f"{done}: {row['test_accuracy']:.2%} in {row['seconds']:.1f} s", file=sys.stderr)
+    return rows, f"{len(rows)} new results"
+
+
+def bench(args: argparse.Namespace) -> Answer:
+    """measure speeds, each beside the usual way"""
+    from digitlab.bench import BENCHES
+
+    facts = BENCHES[args.name]()
+    return facts, text_table(list(facts.items()))
+
+
+def doctor(args: argparse.Namespace) -> Answer:
+    """check the installation, say how to mend it, and print a block for a bug report"""
+    from digitlab import doctor as checks
+
+    found = checks.run_checks()
+    args.failed = not all(check.ok for check in found)
+    return checks.to_dict(found), checks.text(found)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="digitlab", description="Recognise handwritten digits with PyTorch: train, judge, use."
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(work: Any) -> argparse.ArgumentParser:
+        about = (work.__doc__ or "").strip()
+        command = commands.add_parser(work.__name__, help=about, description=f"{about}.")
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON document and nothing else"
+        )
+        command.set_defaults(work=work)
+        return command
+
+    def add_data(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--data",
+            default="auto",
+            metavar="NAME",
+            help="mnist, optdigits, fashion, kmnist; by default MNIST where it is at hand",
+        )
+
+    command = add(recipes)
+    command.add_argument("name", nargs="?", metavar="NAME", help="show this one whole")
+
+    command = add(data)
+    command.add_argument("name", nargs="?", default="auto", metavar="NAME", help="of the data set")
+    command.add_argument("--folder", help="where to look first")
+    command.add_argument(
+        "--by", default="digit", help="split by digit or by writer (default: digit)"
+    )
+
+    command = add(train)
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="a recipe, or all for the five documents"
+    )
+    add_data(command)
+    command.add_argument("--epochs", type=int, metavar="N", help="in place of the recipe's")
+    command.add_argument("--seed", type=int, metavar="S", help="of weights and order (default: 0)")
+    command.add_argument("--out", metavar="FILE", help="keep the run here, after each epoch")
+    command.add_argument("--resume", metavar="FILE", help="go on with a training kept by --out")
+
+    command = add(evaluate)
+    command.add_argument("file", metavar="FILE", help="a run kept by train --out")
+    add_data(command)
+    command.add_argument(
+        "--weights", default="last", help="last or best on validation (default: last)"
+    )
+
+    command = add(predict)
+    command.add_argument("file", metavar="FILE", help="a run kept by train --out")
+    command.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, one digit each")
+
+    command = add(study)
+    command.add_argument("name", metavar="NAME", help="documents")
+    command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
+
+    command = add(bench)
+    command.add_argument("name", metavar="NAME", help="data")
+
+    add(doctor)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 1 where a check failed, or 2 for a mistake in what came in."""
+    args = parser().parse_args(arguments)
+    args.failed = False
+    try:
+        answer, text = args.work(args)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"digitlab: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("digitlab: interrupted", file=sys.stderr)
+        return 1
+    print(json.dumps(answer) if args.json else text)
+    return int(args.failed)

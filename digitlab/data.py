@@ -1,0 +1,342 @@
+"""Digits as tensors: splits, data sets found or downloaded and verified, and batches of them."""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+
+from digitlab import files
+from digitlab.registry import unknown
+from digitlab.tables import html_table
+
+N_CLASSES = 10
+SIZE = 28  # pixels along each side of a digit
+MIDDLE = 14.5  # where the mean centre of mass of MNIST lies, in pixels from the edge
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split(Dataset[tuple[Tensor, int]]):
+    """Hold digits and their labels in memory.
+
+    Args:
+        images: uint8 (N, 28, 28), ink bright on dark.
+        labels: int64 (N,), classes 0 to 9.
+        writers: int64 (N,), who wrote each digit, where it is known.
+
+    A split is a torch `Dataset`: `split[3]` is one digit, `(image, label)`, with the image as float
+    (1, 28, 28) in [0, 1] and the label as int. `split[:1000]` is a smaller split.
+
+    Raises:
+        ValueError: for tensors of another type, shape or range.
+    """
+
+    images: Tensor
+    labels: Tensor
+    writers: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+            raise ValueError(
+                f"images must be uint8 of shape (N, 28, 28), but these are {images.dtype} of shape "
+                f"{tuple(images.shape)}; pixels in [0, 1] become uint8 by (pixels * 255).byte()"
+            )
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 of shape ({len(images)},), one for each image, but these "
+                f"are {labels.dtype} of shape {tuple(labels.shape)}"
+            )
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < N_CLASSES:
+            raise ValueError(
+                f"labels must lie in 0 to 9, but these go from {labels.min()} to {labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Split: ...
+    def __getitem__(self, index: int | slice) -> tuple[Tensor, int] | Split:
+        if isinstance(index, slice):
+            return self.pick(index)
+        i = operator.index(index)
+        return as_pixels(self.images[i]), int(self.labels[i])
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return (self[i] for i in range(len(self)))
+
+    def pick(self, index: slice | Tensor) -> Split:
+        """Return the digits at these places: a slice, positions (M,) or a mask (N,)."""
+        writers = None if self.writers is None else self.writers[index]
+        return Split(self.images[index], self.labels[index], writers)
+
+    def only(self, *digits: int) -> Split:
+        """Return the digits of these classes, in their order."""
+        return self.pick(torch.isin(self.labels, torch.tensor(digits)))
+
+    def sample(self, n: int, *, seed: int = 0) -> Split:
+        """Return `n` different digits, drawn at random.
+
+        Raises:
+            ValueError: for more digits than there are.
+        """
+        if not 0 <= n <= len(self):
+            raise ValueError(f"cannot draw {n} different digits from {len(self)}")
+        generator = torch.Generator().manual_seed(seed)
+        return self.pick(torch.randperm(len(self), generator=generator)[:n])
+
+    def counts(self) -> Tensor:
+        """Return how many digits of each class there are: int64 (10,)."""
+        return torch.bincount(self.labels, minlength=N_CLASSES)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} digits of 28 x 28 pixels)"
+
+    def _repr_html_(self) -> str:
+        row = ["count", *self.counts().tolist()]
+        return html_table([row], header=["digit", *range(N_CLASSES)], caption=repr(self))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Digits:
+    """Hold one data set: three splits, and where they come from."""
+
+    name: str
+    train: Split
+    valid: Split
+    test: Split
+    source: str
+    licence: str
+    notes: str = ""
+
+    def __repr__(self) -> str:
+        sizes = f"train={len(self.train)}, valid={len(self.valid)}, test={len(self.test)}"
+        return f"Digits({self.name!r}, {sizes}, source={self.source!r})"
+
+    def _repr_html_(self) -> str:
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        rows = [[name, len(split), *split.counts().tolist()] for name, split in splits.items()]
+        header = ["split", "digits", *(f"of {digit}" for digit in range(N_CLASSES))]
+        return html_table(rows, header=header, caption=repr(self))
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Turn uint8 (..., 28, 28) into float (..., 1, 28, 28) in [0, 1]: what every model takes."""
+    return images.unsqueeze(-3).float() / 255
+
+
+# --- Batches ----------------------------------------------------------------------------------
+
+
+class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Fetch a whole batch by one index: 64 digits cost about as much as one."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
+        index = torch.tensor(positions)
+        return as_pixels(self.split.images[index]), self.split.labels[index]
+
+
+def batches(
+    split: Split, batch_size: int = 64, *, seed: int | None = None
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Return a DataLoader over whole batches; the last one may be short.
+
+    Args:
+        split: the digits.
+        batch_size: digits in a batch.
+        seed: of the loader's own generator, which shuffles anew in each epoch; None keeps the
+            order.
+
+    Yields images float (B, 1, 28, 28) in [0, 1] and labels int64 (B,).
+    """
+    if batch_size < 1:
+        raise ValueError(f"a batch needs at least 1 digit, not {batch_size}")
+    generator = torch.Generator().manual_seed(0 if seed is None else seed)
+    order = SequentialSampler(split) if seed is None else RandomSampler(split, generator=generator)
+    return DataLoader(
+        _WholeBatches(split),
+        sampler=BatchSampler(order, batch_size, drop_last=False),
+        batch_size=None,  # one index is one batch already
+        generator=generator,  # without it, DataLoader draws from the global one
+    )
+
+
+# --- Pixels -----------------------------------------------------------------------------------
+
+
+def center_in_frame(ink: np.ndarray) -> np.ndarray:
+    """Bring a digit to MNIST's geometry: 20 x 20 box, centre of mass in the middle, 28 x 28.
+
+    Args:
+        ink: float (H, W) in [0, 1], bright on dark, with some ink in it.
+
+    Returns:
+        uint8 (28, 28).
+
+    Source: LeCun et al., "The MNIST database of handwritten digits".
+    """
+    rows, columns = np.nonzero(ink > 0.1)
+    if not len(rows):
+        raise ValueError("there is no ink in this picture, so there is no digit to centre")
+    digit = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    scale = 20 / max(digit.shape)
+    height, width = (max(1, round(length * scale)) for length in digit.shape)
+    small = np.asarray(
+        Image.fromarray(digit.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
+    )
+    mass = small.sum()
+    top = round(MIDDLE - (small.sum(axis=1) @ (np.arange(height) + 0.5)) / mass)
+    left = round(MIDDLE - (small.sum(axis=0) @ (np.arange(width) + 0.5)) / mass)
+    top, left = np.clip(top, 0, SIZE - height), np.clip(left, 0, SIZE - width)
+    frame = np.zeros((SIZE, SIZE), np.float32)
+    frame[top : top + height, left : left + width] = small
+    pixels: np.ndarray = np.rint(frame.clip(0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+# --- Data sets ----------------------------------------------------------------------------------
+
+NAMES = ("auto", "optdigits", *files.SOURCES)
+OPTDIGITS_LICENCE = "CC BY 4.0 (UCI Machine Learning Repository), shipped by scikit-learn"
+
+
+def load(
+    name: str = "auto", folder: str | os.PathLike[str] | None = None, *, by: str = "digit"
+) -> Digits:
+    """Load a data set, split into train, valid and test; the same for everybody.
+
+    Args:
+        name: "mnist", "fashion", "kmnist", "optdigits" (1 797 digits that come with scikit-learn
+            and need no network), or "auto": what `$DIGITLAB_DIGITS` names, else MNIST where it is
+            at hand or can be downloaded, else optdigits.
+        folder: where to look first for the files; then in `$DIGITLAB_DATA`, in `data/` of this
+            folder or the nearest parent, and in the user's cache, where downloads go.
+        by: "digit" splits MNIST's 60 000 at random into 50 000 and 10 000, with equal shares of
+            each class; "writer" keeps all digits of one writer on one side (QMNIST's label file
+            must lie beside MNIST's files).
+
+    Raises:
+        ValueError: for an unknown name, or a file that is damaged or is not what its name says.
+        OSError: where the files are nowhere and cannot be downloaded.
+    """
+    if name not in NAMES:
+        raise unknown("data set", name, NAMES)
+    if by not in ("digit", "writer"):
+        raise unknown("way to split", by, ("digit", "writer"))
+    if name == "auto":
+        name = os.environ.get("DIGITLAB_DIGITS") or "auto"
+    if name == "optdigits":
+        return _load_optdigits(by)
+    if name != "auto":
+        return _load_idx(name, files.find(name, folder) or files.download(name), by)
+    found = files.find("mnist", folder)
+    try:
+        return _load_idx("mnist", found or files.download("mnist"), by)
+    except OSError as error:
+        if found:
+            raise
+        print(
+            f"MNIST is not at hand: {error}. Here are the 1 797 embedded digits instead; for "
+            "MNIST, run this again with a network, or set DIGITLAB_DATA to a folder with its files",
+            file=sys.stderr,
+        )
+        return _load_optdigits(by)
+
+
+def _load_idx(name: str, found: files.Found, by: str) -> Digits:
+    """Read MNIST or a set in its format, and set digits aside for validation."""
+    source = files.SOURCES[name]
+    arrays = files.read_all(name, found)
+    train = _split(arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"])
+    test = _split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
+    if by == "writer":
+        train, valid = _split_by_writer(name, found, train)
+    else:
+        train, valid = _set_aside(train, 10_000)
+    return Digits(name, train, valid, test, found.kind, source.licence, source.title)
+
+
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    return Split(torch.from_numpy(images), torch.from_numpy(labels).long())
+
+
+def _set_aside(split: Split, n: int) -> tuple[Split, Split]:
+    """Part `n` digits from the others, with equal shares of each class."""
+    from sklearn.model_selection import train_test_split
+
+    kept, aside = train_test_split(
+        np.arange(len(split)), test_size=n, stratify=split.labels.numpy(), random_state=0
+    )
+    return split.pick(torch.from_numpy(np.sort(kept))), split.pick(torch.from_numpy(np.sort(aside)))
+
+
+def _split_by_writer(name: str, found: files.Found, train: Split) -> tuple[Split, Split]:
+    """Part a sixth of the writers, with all their digits, from the others."""
+    from sklearn.model_selection import GroupShuffleSplit
+
+    path = files.writers_path(found) if name == "mnist" else None
+    if path is None:
+        raise ValueError(
+            f"load(by='writer') needs MNIST and QMNIST's file {files.WRITERS_FILE}.gz beside it; "
+            "it comes from github.com/facebookresearch/qmnist"
+        )
+    sha256 = files.SOURCES[name].sha256[files.WRITERS_FILE]
+    table = files.read_verified(path, files.WRITERS_FILE, files.WRITERS_SHAPE, sha256)
+    writers = torch.from_numpy(table[:, files.WRITER_COLUMN]).long()
+    train = Split(train.images, train.labels, writers)
+    splitter = GroupShuffleSplit(n_splits=1, test_size=1 / 6, random_state=0)
+    kept, aside = next(splitter.split(np.arange(len(train)), groups=writers.numpy()))
+    return train.pick(torch.from_numpy(kept)), train.pick(torch.from_numpy(aside))
+
+
+def _load_optdigits(by: str) -> Digits:
+    """Bring scikit-learn's 8 x 8 digits to MNIST's geometry: 1 197 / 300 / 300."""
+    from sklearn.datasets import load_digits
+
+    if by == "writer":
+        raise ValueError("the embedded digits do not say who wrote them; load MNIST by='writer'")
+    table = load_digits()
+    images = np.stack([center_in_frame(ink) for ink in _finer(table.images / 16)])
+    rest, test = _set_aside(_split(images, table.target), 300)
+    train, valid = _set_aside(rest, 300)
+    notes = (
+        "test part of 'Optical Recognition of Handwritten Digits' (Alpaydin and Kaynak 1998): "
+        "8 x 8 counts of ink, made finer and brought to MNIST's geometry"
+    )
+    return Digits("optdigits", train, valid, test, "scikit-learn", OPTDIGITS_LICENCE, notes)
+
+
+def _finer(ink: np.ndarray) -> np.ndarray:
+    """Guess the bitmaps behind 8 x 8 means of 4 x 4 blocks: smooth, and with the same means.
+
+    Takes float (N, 8, 8) in [0, 1], returns float (N, 40, 40) with an empty margin.
+    """
+    from scipy.ndimage import zoom
+
+    means = np.pad(ink, ((0, 0), (1, 1), (1, 1)))  # (N, 10, 10)
+    spline = zoom(np.eye(10), (4, 1), grid_mode=True, mode="grid-constant")  # (40, 10)
+
+    def enlarge(values: np.ndarray) -> np.ndarray:
+        larger: np.ndarray = spline @ values @ spline.T  # (N, 40, 40)
+        return larger
+
+    guess = enlarge(means).clip(0, 1)
+    for _ in range(3):
+        block_means = guess.reshape(-1, 10, 4, 10, 4).mean(axis=(2, 4))
+        guess = (guess + enlarge(means - block_means)).clip(0, 1)
+    return guess

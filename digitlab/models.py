@@ -1,0 +1,273 @@
+"""The architectures of the five documents, and small ones of our own.
+
+Every model takes pixels float (N, 1, 28, 28) in [0, 1] and returns logits (N, 10).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from digitlab.recipes import RECIPES, Recipe
+from digitlab.registry import Registry, unknown
+
+N_CLASSES = 10
+POOLINGS = Registry("pooling", {"max": nn.MaxPool2d, "average": nn.AvgPool2d})
+
+
+class PixelInput(nn.Module):
+    """Resize and normalise pixels inside the model, so that it cannot be fed in another way.
+
+    Args:
+        mean: subtracted from each pixel.
+        std: each pixel is divided by it.
+        size: pixels along each side of the output.
+    """
+
+    def __init__(self, mean: float = 0.0, std: float = 1.0, size: int = 28) -> None:
+        super().__init__()
+        self.mean, self.std, self.size = mean, std, size
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-1] != self.size:
+            images = F.interpolate(images, size=(self.size, self.size), mode="bilinear")
+        return (images - self.mean) / self.std  # (N, 1, size, size)
+
+    def extra_repr(self) -> str:
+        return f"mean={self.mean}, std={self.std}, size={self.size}"
+
+
+class MLP(nn.Module):
+    """Fully connected layers with ReLU and dropout between them.
+
+    Args:
+        hidden: neurons in each hidden layer.
+        dropout: the probability that a hidden neuron is silenced in training.
+        mean, std: normalisation of the pixels.
+
+    Source: documents 000 and 002.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (256, 128, 64, 32),
+        dropout: float = 0.0,
+        mean: float = 0.0,
+        std: float = 1.0,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [PixelInput(mean, std), nn.Flatten()]  # (N, 784)
+        for n_in, n_out in zip((784, *hidden), hidden, strict=False):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]  # (N, n_out)
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        layers.append(nn.Linear(hidden[-1] if hidden else 784, N_CLASSES))  # (N, 10)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+class TwoConv(nn.Module):
+    """Two convolutions with pooling, dropout, two fully connected layers.
+
+    Args:
+        channels: of the two convolutions.
+        pooling: "max" or "average", 2 x 2 after each convolution.
+        hidden: neurons in the fully connected layer before the output.
+        dropout: the probability that a value is silenced in training.
+
+    Source: document 004.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int] = (16, 32),
+        pooling: str = "max",
+        hidden: int = 64,
+        dropout: float = 0.25,
+    ) -> None:
+        super().__init__()
+        first, second = channels
+        self.layers = nn.Sequential(
+            PixelInput(),  # (N, 1, 28, 28)
+            nn.Conv2d(1, first, kernel_size=3, padding=1),  # (N, 16, 28, 28)
+            nn.ReLU(),
+            POOLINGS[pooling](2),  # (N, 16, 14, 14)
+            nn.Conv2d(first, second, kernel_size=3, padding=1),  # (N, 32, 14, 14)
+            nn.ReLU(),
+            POOLINGS[pooling](2),  # (N, 32, 7, 7)
+            nn.Dropout(dropout),
+            nn.Flatten(),  # (N, 1568)
+            nn.Linear(second * 7 * 7, hidden),  # (N, 64)
+            nn.ReLU(),
+            nn.Linear(hidden, N_CLASSES),  # (N, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+class ThreeConv(nn.Module):
+    """Three times convolution, ReLU and max-pooling, then two fully connected layers.
+
+    Args:
+        channels: of the three convolutions.
+        hidden: neurons in the fully connected layer before the output.
+
+    Source: document 001. Its softmax stands in `predict`: the loss takes logits.
+    """
+
+    def __init__(self, channels: tuple[int, int, int] = (16, 32, 64), hidden: int = 64) -> None:
+        super().__init__()
+        first, second, third = channels
+        self.layers = nn.Sequential(
+            PixelInput(),  # (N, 1, 28, 28)
+            nn.Conv2d(1, first, kernel_size=3, padding=1),  # (N, 16, 28, 28)
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (N, 16, 14, 14)
+            nn.Conv2d(first, second, kernel_size=3, padding=1),  # (N, 32, 14, 14)
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (N, 32, 7, 7)
+            nn.Conv2d(second, third, kernel_size=3, padding=1),  # (N, 64, 7, 7)
+            nn.ReLU(),
+            nn.MaxPool2d(2),  # (N, 64, 3, 3)
+            nn.Flatten(),  # (N, 576)
+            nn.Linear(third * 3 * 3, hidden),  # (N, 64)
+            nn.ReLU(),
+            nn.Linear(hidden, N_CLASSES),  # (N, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+class LeNet5(nn.Module):
+    """Convolution and pooling twice, then three fully connected layers, on 32 x 32 pixels.
+
+    Args:
+        channels: of the two convolutions.
+        pooling: "max" or "average", 2 x 2 after each convolution.
+        hidden: neurons in the two fully connected layers before the output.
+        mean, std: normalisation of the pixels.
+
+    Source: document 003; LeCun et al. 1998, "Gradient-based learning applied to document
+    recognition", with ReLU in place of tanh.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int] = (6, 16),
+        pooling: str = "max",
+        hidden: tuple[int, int] = (120, 84),
+        mean: float = 0.1307,
+        std: float = 0.3081,
+    ) -> None:
+        super().__init__()
+        first, second = channels
+        self.layers = nn.Sequential(
+            PixelInput(mean, std, size=32),  # (N, 1, 32, 32)
+            nn.Conv2d(1, first, kernel_size=5),  # (N, 6, 28, 28)
+            nn.ReLU(),
+            POOLINGS[pooling](2),  # (N, 6, 14, 14)
+            nn.Conv2d(first, second, kernel_size=5),  # (N, 16, 10, 10)
+            nn.ReLU(),
+            POOLINGS[pooling](2),  # (N, 16, 5, 5)
+            nn.Flatten(),  # (N, 400)
+            nn.Linear(second * 5 * 5, hidden[0]),  # (N, 120)
+            nn.ReLU(),
+            nn.Linear(hidden[0], hidden[1]),  # (N, 84)
+            nn.ReLU(),
+            nn.Linear(hidden[1], N_CLASSES),  # (N, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+class SmallCNN(nn.Module):
+    """Three convolutions with batch norm and pooling before ReLU, one linear layer: quick to train.
+
+    Args:
+        channels: of the three convolutions.
+    """
+
+    def __init__(self, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
+        super().__init__()
+        first, second, third = channels
+        self.layers = nn.Sequential(
+            PixelInput(),  # (N, 1, 28, 28)
+            nn.Conv2d(1, first, kernel_size=5, padding=2, bias=False),  # (N, 16, 28, 28)
+            nn.MaxPool2d(2),  # (N, 16, 14, 14); before norm and ReLU there is less to compute
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            nn.Conv2d(first, second, kernel_size=3, padding=1, bias=False),  # (N, 32, 14, 14)
+            nn.MaxPool2d(2),  # (N, 32, 7, 7)
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+            nn.Conv2d(second, third, kernel_size=3, padding=1, bias=False),  # (N, 64, 7, 7)
+            nn.MaxPool2d(2),  # (N, 64, 3, 3)
+            nn.BatchNorm2d(third),
+            nn.ReLU(),
+            nn.Flatten(),  # (N, 576)
+            nn.Linear(third * 3 * 3, N_CLASSES),  # (N, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+MODELS: Registry[Callable[..., nn.Module]] = Registry(
+    "model",
+    {
+        "MLP": MLP,
+        "TwoConv": TwoConv,
+        "ThreeConv": ThreeConv,
+        "LeNet5": LeNet5,
+        "SmallCNN": SmallCNN,
+    },
+)
+
+
+def build_model(recipe: Recipe | str, *, seed: int = 0, **options: Any) -> nn.Module:
+    """Build an untrained model with weights drawn from `seed`.
+
+    Args:
+        recipe: a recipe, or the name of a recipe or of a model.
+        seed: the same seed gives the same weights.
+        options: of the model, in place of the recipe's (`hidden=...`, `dropout=...`).
+
+    Raises:
+        ValueError: for an unknown name or option, with the nearest known one.
+    """
+    if isinstance(recipe, Recipe):
+        name, settings = recipe.model, dict(recipe.options)
+    elif recipe in RECIPES:
+        name, settings = RECIPES[recipe].model, dict(RECIPES[recipe].options)
+    elif recipe in MODELS:
+        name, settings = recipe, {}
+    else:
+        raise unknown("recipe or model", recipe, [*RECIPES, *MODELS])
+    known = list(inspect.signature(MODELS[name]).parameters)
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = MODELS[name](**settings | options)
+    return model.to(memory_format=torch.channels_last)  # pooling is several times quicker
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Return how many numbers training may change."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

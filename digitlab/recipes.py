@@ -1,0 +1,309 @@
+"""Recipes: every decision of a training, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from digitlab.registry import Registry, unknown
+from digitlab.tables import html_table
+
+DOCUMENTS = Registry(
+    "document",
+    {
+        "document 000": "Handwritten Digit Recognition using PyTorch (fully connected, dropout)",
+        "document 001": "Handwritten Digit Recognition using PyTorch (three convolutions)",
+        "document 002": "Handwritten Digit Recognition with PyTorch (fully connected)",
+        "document 003": "MNIST Handwritten Digit Recognition with PyTorch CNN",
+        "document 004": "MNIST Digit Recognition with CNN",
+    },
+)
+TRAINING = (
+    "optimizer",
+    "lr",
+    "momentum",
+    "loss",
+    "schedule",
+    "batch_size",
+    "epochs",
+    "least_steps",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Hold every decision of one training.
+
+    Attributes:
+        name: what `dl.train(name)` takes.
+        source: "document 000" to "document 004", or "house" for a recipe of our own.
+        model: a name in `MODELS`.
+        options: all options of that model.
+        parameters: weights and biases of the model; None where `replace` changed the model.
+        optimizer: a name in torch.optim.
+        lr: learning rate; under a schedule the highest.
+        momentum: of SGD; None for the others.
+        loss: "cross-entropy".
+        schedule: "constant", or "one-cycle" (up and down again, a step at a time).
+        batch_size: digits in a batch.
+        epochs: passes over the training digits.
+        least_steps: on a small data set, as many epochs as this number of batches takes.
+        states: the settings that the document states.
+        assumed: the settings that we chose.
+        claim: test accuracy in [0, 1] that the document reports, where it gives a number.
+    """
+
+    name: str
+    source: str
+    model: str
+    options: dict[str, Any]
+    parameters: int | None
+    optimizer: str
+    lr: float
+    momentum: float | None = None
+    loss: str = "cross-entropy"
+    schedule: str = "one-cycle"
+    batch_size: int = 64
+    epochs: int
+    least_steps: int
+    states: tuple[str, ...]
+    assumed: tuple[str, ...]
+    claim: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return every setting of model and training by its name."""
+        training = {name: getattr(self, name) for name in TRAINING}
+        if self.momentum is None:
+            del training["momentum"]
+        return {"model": self.model, **self.options, **training}
+
+    def epochs_for(self, n_train: int) -> int:
+        """Return the epochs on `n_train` digits: `epochs`, or more to reach `least_steps`."""
+        steps_per_epoch = math.ceil(n_train / self.batch_size)
+        return max(self.epochs, math.ceil(self.least_steps / steps_per_epoch))
+
+    def replace(self, **changes: Any) -> Recipe:
+        """Return a recipe with other settings; they are no longer what the document states.
+
+        Raises:
+            ValueError: for an unknown setting, with the nearest known one.
+        """
+        for name in changes:
+            if name not in self.settings() and name not in {"name", "momentum"}:
+                raise unknown("setting", name, self.settings())
+        options = {key: changes.pop(key, value) for key, value in self.options.items()}
+        changed = {key for key in self.options if options[key] != self.options[key]}
+        new_model = changed or changes.get("model", self.model) != self.model
+        changed |= {key for key in changes if key != "name"}
+        return dataclasses.replace(
+            self,
+            **changes,
+            options=options,
+            parameters=None if new_model else self.parameters,
+            states=tuple(key for key in self.states if key not in changed),
+            assumed=(*self.assumed, *(key for key in self.states if key in changed)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON and saved runs hold them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """Return the recipe that `to_dict` wrote.
+
+        Raises:
+            ValueError: for a field that is unknown or missing.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in fields:
+                raise unknown("field of a recipe", name, fields)
+        try:
+            return cls(**{name: _tuples(value) for name, value in values.items()})
+        except TypeError as error:
+            raise ValueError(f"this is not a whole recipe: {error}") from None
+
+    def to_json(self) -> str:
+        """Return the recipe as a JSON text."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Return the recipe that `to_json` wrote."""
+        return cls.from_dict(json.loads(text))
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return one row for each setting: its name, its value, and whose decision it is."""
+        stated = f"stated by {self.source}"
+        return [
+            (name, _plain(value), stated if name in self.states else "chosen by us")
+            for name, value in self.settings().items()
+        ]
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            self.rows(),
+            header=("setting", "value", "whose decision"),
+            caption=f"Recipe {self.name}: {self.parameters or 'unknown number of'} parameters",
+        )
+
+
+def _tuples(value: Any) -> Any:
+    """JSON knows lists only; recipes hold tuples."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _recipes(*recipes: Recipe) -> Registry[Recipe]:
+    return Registry("recipe", {recipe.name: recipe for recipe in recipes})
+
+
+RECIPES = _recipes(
+    Recipe(
+        name="plain-mlp",
+        source="document 002",
+        model="MLP",
+        options={"hidden": (256, 128, 64, 32), "dropout": 0.0, "mean": 0.0, "std": 1.0},
+        parameters=244_522,
+        optimizer="Adam",
+        lr=0.003,
+        epochs=10,
+        least_steps=1000,
+        states=("model", "hidden", "mean", "std", "optimizer", "loss"),
+        assumed=("dropout", "lr", "schedule", "batch_size", "epochs", "least_steps"),
+    ),
+    Recipe(
+        name="dropout-mlp",
+        source="document 000",
+        model="MLP",
+        options={"hidden": (512, 256, 128, 64), "dropout": 0.2, "mean": 0.5, "std": 0.5},
+        parameters=575_050,
+        optimizer="Adam",
+        lr=0.002,
+        epochs=9,
+        least_steps=1000,
+        states=("model", "mean", "std", "optimizer", "loss", "batch_size"),
+        assumed=("hidden", "dropout", "lr", "schedule", "epochs", "least_steps"),
+        claim=0.97,
+    ),
+    Recipe(
+        name="two-conv",
+        source="document 004",
+        model="TwoConv",
+        options={"channels": (16, 32), "pooling": "max", "hidden": 64, "dropout": 0.25},
+        parameters=105_866,
+        optimizer="Adam",
+        lr=0.005,
+        epochs=3,
+        least_steps=1000,
+        states=("model",),
+        assumed=(
+            "channels",
+            "pooling",
+            "hidden",
+            "dropout",
+            "optimizer",
+            "lr",
+            "loss",
+            "schedule",
+            "batch_size",
+            "epochs",
+            "least_steps",
+        ),
+    ),
+    Recipe(
+        name="three-conv",
+        source="document 001",
+        model="ThreeConv",
+        options={"channels": (16, 32, 64), "hidden": 64},
+        parameters=60_874,
+        optimizer="Adam",
+        lr=0.005,
+        epochs=3,
+        least_steps=1000,
+        states=("model",),
+        assumed=(
+            "channels",
+            "hidden",
+            "optimizer",
+            "lr",
+            "loss",
+            "schedule",
+            "batch_size",
+            "epochs",
+            "least_steps",
+        ),
+    ),
+    Recipe(
+        name="lenet-sgd",
+        source="document 003",
+        model="LeNet5",
+        options={
+            "channels": (6, 16),
+            "pooling": "max",
+            "hidden": (120, 84),
+            "mean": 0.1307,
+            "std": 0.3081,
+        },
+        parameters=61_706,
+        optimizer="SGD",
+        lr=0.1,
+        momentum=0.9,
+        epochs=6,
+        least_steps=1000,
+        states=("optimizer", "loss"),
+        assumed=(
+            "model",
+            "channels",
+            "pooling",
+            "hidden",
+            "mean",
+            "std",
+            "lr",
+            "momentum",
+            "schedule",
+            "batch_size",
+            "epochs",
+            "least_steps",
+        ),
+    ),
+    Recipe(
+        name="fast",
+        source="house",
+        model="SmallCNN",
+        options={"channels": (16, 32, 64)},
+        parameters=29_434,
+        optimizer="AdamW",
+        lr=0.01,
+        batch_size=128,
+        epochs=1,
+        least_steps=390,
+        states=(),
+        assumed=(
+            "model",
+            "channels",
+            "optimizer",
+            "lr",
+            "loss",
+            "schedule",
+            "batch_size",
+            "epochs",
+            "least_steps",
+        ),
+    ),
+)
+
+
+def document_recipes() -> Iterable[Recipe]:
+    """Return the recipes of the five documents, in the order of the course."""
+    return (recipe for recipe in RECIPES.values() if recipe.source in DOCUMENTS)

@@ -1,0 +1,28 @@
+"""Dictionaries whose unknown names are answered with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """Return the error that says what came, what is allowed and what was probably meant."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}"
+    return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+class Registry(dict[str, T]):
+    """A dict that raises `unknown(kind, name, names)` for a name it does not hold."""
+
+    def __init__(self, kind: str, items: dict[str, T]) -> None:
+        super().__init__(items)
+        self.kind = kind
+
+    def __missing__(self, name: str) -> T:
+        raise unknown(self.kind, name, self)

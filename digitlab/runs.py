@@ -1,0 +1,393 @@
+"""Runs: a recipe trained on a data set, saved, loaded, resumed, and set beside stored results."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import platform
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from digitlab.data import Digits, load
+from digitlab.models import build_model, n_parameters
+from digitlab.recipes import RECIPES, Recipe
+from digitlab.registry import Registry, unknown
+from digitlab.tables import html_table
+from digitlab.trainer import SCHEDULES, Augment, History, Trainer, evaluate
+
+FORMAT, FORMAT_VERSION = "digitlab run", 1
+PACKAGE = Path(__file__).parent
+OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
+    "optimizer",
+    {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD},
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """Hold one training of a recipe and what it reached.
+
+    Attributes:
+        recipe: every decision.
+        model: with its last weights.
+        history: one entry for each epoch.
+        data: the name of the data set really used.
+        sizes: digits in "train", "valid" and "test".
+        seed: of weights, order and dropout.
+        epochs: how many were planned.
+        scores: loss and accuracy in [0, 1] on each split; empty while training is not finished.
+        state: what `train(resume=...)` needs; None in a small file.
+    """
+
+    recipe: Recipe
+    model: nn.Module
+    history: History
+    data: str
+    sizes: dict[str, int]
+    seed: int
+    epochs: int
+    scores: dict[str, float] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on batches, augmentation and steps."""
+        return sum(self.history.seconds)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the run was and reached, as plain values; accuracies in [0, 1]."""
+        return {
+            "recipe": self.recipe.name,
+            "data": self.data,
+            "seed": self.seed,
+            **{f"n_{name}": size for name, size in self.sizes.items()},
+            "parameters": n_parameters(self.model),
+            "epochs": len(self.history),
+            "seconds": round(self.seconds, 3),
+            **self.scores,
+        }
+
+    def save(self, path: str | os.PathLike[str], *, small: bool = False) -> Path:
+        """Write the run to one file, moved into place when whole.
+
+        Args:
+            path: of the file; its folder is made.
+            small: weights in half precision, and nothing to resume from.
+        """
+        weights = self.model.state_dict()
+        content = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "written_with": versions(),
+            "recipe": self.recipe.to_dict(),
+            "history": asdict(self.history),
+            "data": self.data,
+            "sizes": self.sizes,
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "scores": self.scores,
+            "weights": _halved(weights) if small else weights,
+            "state": None if small else self.state,
+        }
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False, suffix=".part") as part:
+            try:
+                torch.save(content, part)
+                part.close()
+                os.replace(part.name, path)
+            finally:
+                Path(part.name).unlink(missing_ok=True)
+        return path
+
+    def __repr__(self) -> str:
+        return f"Run({', '.join(f'{key}={value!r}' for key, value in self.summary().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table(list(self.summary().items()), caption=f"Run of {self.recipe.name}")
+
+
+def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    return {
+        "digitlab": version("digitlab"),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+
+
+def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over the model's parameters."""
+    options = {} if recipe.momentum is None else {"momentum": recipe.momentum}
+    # fused: one pass over all weights takes a third off a step of the fully connected models
+    return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
+
+
+def train(
+    recipe: Recipe | str | None = None,
+    digits: Digits | None = None,
+    *,
+    seed: int | None = None,
+    epochs: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    augment: Augment | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+) -> Run:
+    """Train a recipe, then judge the model on train, valid and (once) on test.
+
+    Args:
+        recipe: a recipe or its name; not needed with `resume`.
+        digits: what to train on; `load()` by default.
+        seed: of weights, order and dropout; 0 by default.
+        epochs: in place of the recipe's.
+        out: a file that holds the run after each epoch, and the finished one at the end.
+        resume: a file that `out` or `Run.save` wrote; training goes on after its last whole epoch.
+        augment, device, precision: see `Trainer`.
+
+    Raises:
+        ValueError: for names, digits or a file that cannot be used.
+    """
+    begun = load_run(resume) if resume else None
+    digits = digits or load(begun.data if begun else "auto")
+    sizes = {"train": len(digits.train), "valid": len(digits.valid), "test": len(digits.test)}
+    if begun:
+        _check_resumable(begun, recipe, digits.name, sizes, seed, epochs)
+        recipe, seed, epochs = begun.recipe, begun.seed, begun.epochs
+    if recipe is None:
+        raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}")
+    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    seed = seed or 0
+    epochs = recipe.epochs_for(len(digits.train)) if epochs is None else epochs
+    model = build_model(recipe, seed=seed)
+    trainer = Trainer(
+        model,
+        build_optimizer(recipe, model),
+        batch_size=recipe.batch_size,
+        seed=seed,
+        schedule=SCHEDULES[recipe.schedule],
+        augment=augment,
+        device=device,
+        precision=precision,
+    )
+
+    def run_so_far(history: History, scores: dict[str, float] | None = None) -> Run:
+        return Run(
+            recipe, model, history, digits.name, sizes, seed, epochs, scores or {}, trainer.state
+        )
+
+    def save_so_far(history: History) -> None:
+        if out:
+            run_so_far(history).save(out)
+
+    history = trainer.fit(
+        digits.train,
+        digits.valid,
+        epochs=epochs,
+        resume=begun.state if begun else None,
+        after_epoch=save_so_far,
+    )
+    scores: dict[str, float] = {}
+    for name in sizes:
+        result = evaluate(model, getattr(digits, name))
+        scores |= {f"{name}_accuracy": result.accuracy, f"{name}_loss": result.loss}
+    run = run_so_far(history, scores)
+    if out:
+        run.save(out)
+    return run
+
+
+def _check_resumable(
+    begun: Run,
+    recipe: Recipe | str | None,
+    data: str,
+    sizes: dict[str, int],
+    seed: int | None,
+    epochs: int | None,
+) -> None:
+    if begun.state is None:
+        raise ValueError("this file holds no training that could go on: train the recipe anew")
+    name = recipe.name if isinstance(recipe, Recipe) else recipe
+    asked = {"recipe": name, "data": data, "seed": seed, "epochs": epochs, "sizes": sizes}
+    for key, value in asked.items():
+        stored = begun.recipe.name if key == "recipe" else getattr(begun, key)
+        if value is not None and value != stored:
+            raise ValueError(
+                f"the file to resume was trained with {key} {stored!r}, not {value!r}; resume it "
+                "with the same, or train anew"
+            )
+
+
+def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
+    """Read a run that `Run.save` wrote; code in the file is never executed.
+
+    Args:
+        path: of the file.
+        weights: "last", or "best" for those of the epoch with the highest validation accuracy.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: for a file that is not ours, not whole, too new, or unsafe.
+    """
+    if weights not in ("last", "best"):
+        raise unknown("choice of weights", weights, ["last", "best"])
+    path = Path(path)
+    content = _read(path)
+    try:
+        recipe = Recipe.from_dict(content["recipe"])
+        state = content["state"]
+        if weights == "best" and not (state and state["best_weights"]):
+            raise ValueError("it keeps only the last weights; use weights='last'")
+        model = build_model(recipe, seed=content["seed"])
+        model.load_state_dict(state["best_weights"] if weights == "best" else content["weights"])
+        return Run(
+            recipe,
+            model.eval(),
+            History(**content["history"]),
+            content["data"],
+            content["sizes"],
+            content["seed"],
+            content["epochs"],
+            content["scores"],
+            state,
+        )
+    except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path.name} is no run that can be used: {reason}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read plain values and tensors from a file of ours, and nothing else."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path.name!r} here; check the name")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} is not a saved run, or is cut short; save the run again")
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path.name} holds more than numbers and text, which could run code; it was not "
+            "loaded: use only files that digitlab saved"
+        ) from None
+    except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path.name} is damaged ({reason}); save the run again") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path.name} was not saved by digitlab; load it with torch.load")
+    if content["version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{path.name} was saved by a newer digitlab (format {content['version']}, this one "
+            f"reads up to {FORMAT_VERSION}); update digitlab"
+        )
+    return content
+
+
+# --- Stored results -----------------------------------------------------------------------------
+
+
+def results(folder: str | os.PathLike[str] = PACKAGE / "results") -> list[dict[str, Any]]:
+    """Return the stored results of trainings: one dict for each recipe, data set and seed.
+
+    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`.
+    """
+    return [
+        row for path in sorted(Path(folder).glob("*.jsonl")) for row in read_rows(path)
+        if "test_accuracy" in row
+    ]
+
+
+def read_rows(path: Path) -> Iterable[dict[str, Any]]:
+    """Read the whole lines of a JSON lines file; a line cut short by a kill is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def pretrained(name: str = "fast") -> nn.Module:
+    """Return a trained model that comes with digitlab, in evaluation mode.
+
+    Args:
+        name: of a recipe; trained on MNIST with seed 0.
+
+    Raises:
+        ValueError: for a recipe that no trained model is shipped for.
+    """
+    shipped = sorted(path.stem for path in (PACKAGE / "weights").glob("*.pt"))
+    if name not in shipped:
+        raise unknown("trained model", name, shipped)
+    return load_run(PACKAGE / "weights" / f"{name}.pt").model
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Say where a run lies among the stored runs of the same recipe and data.
+
+    Attributes:
+        verdict: "usual", "low", "high", or "unknown" where fewer than 3 runs are stored.
+        accuracy: on test, in [0, 1].
+        low, high: 99 of 100 further runs are expected between these accuracies.
+        n_runs: how many are stored.
+        text: the same in one sentence.
+    """
+
+    verdict: str
+    accuracy: float
+    low: float
+    high: float
+    n_runs: int
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def compare(run: Run) -> Comparison:
+    """Compare a run with the stored results of many seeds.
+
+    Source: the 99 % prediction interval of Student's t, for one more run of the same kind.
+    """
+    from scipy.stats import t
+
+    what = f"{run.recipe.name} on {run.data}"
+    accuracy = run.scores.get("test_accuracy", float("nan"))
+    same = [
+        row["test_accuracy"]
+        for row in results()
+        if row["recipe"] == run.recipe.name and row["data"] == run.data
+    ]
+    if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
+        text = f"unknown: there are no stored runs like this one of {what} to compare it with"
+        return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
+    middle, n = mean(same), len(same)
+    reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5
+    low, high = middle - reach, min(middle + reach, 1.0)
+    verdict = "low" if accuracy < low else "high" if accuracy > high else "usual"
+    advice = {
+        "usual": "",
+        "low": "; look at the learning curves, the learning rate and the number of epochs",
+        "high": "; look for test digits among the training digits",
+    }[verdict]
+    text = (
+        f"{verdict}: {accuracy:.2%} of the test digits; {n} stored runs of {what} let expect "
+        f"{low:.2%} to {high:.2%}{advice}"
+    )
+    return Comparison(verdict, accuracy, low, high, n, text)

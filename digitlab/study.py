@@ -1,0 +1,98 @@
+"""Studies: many trainings whose results are kept, so that prose and tables can rest on them."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from digitlab.data import Digits, load
+from digitlab.recipes import document_recipes
+from digitlab.registry import Registry
+from digitlab.runs import PACKAGE, Run, read_rows, train, versions
+
+STUDIES = Registry(
+    "study", {"documents": [recipe.name for recipe in document_recipes()] + ["fast"]}
+)
+DATA_SETS = ("mnist", "optdigits")
+SHIPPED = {"data": "mnist", "seed": 0}  # the runs whose models come with digitlab
+
+
+def machine() -> str:
+    """Describe what seconds and last digits depend on."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {capability}, {torch.get_num_threads()} threads"
+
+
+def study(
+    name: str,
+    *,
+    n_seeds: int = 3,
+    results: Path = PACKAGE / "results",
+    weights: Path = PACKAGE / "weights",
+) -> Iterator[dict[str, Any]]:
+    """Train what is not yet in the study's file; yield each new row once it is written there.
+
+    Rows are appended one by one, so a study that was killed goes on where it stopped, and a larger
+    `n_seeds` extends it.
+
+    Args:
+        name: of the study.
+        n_seeds: seeds 0 to n_seeds - 1 for each recipe and data set.
+        results: the folder of the study's JSON lines.
+        weights: the folder of the models that are shipped.
+
+    Raises:
+        ValueError: for an unknown study.
+    """
+    recipes = STUDIES[name]
+    path = results / f"{name}.jsonl"
+    done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
+    for data in DATA_SETS:
+        digits: Digits | None = None
+        for seed in range(n_seeds):
+            for recipe in recipes:
+                if (recipe, data, seed) in done:
+                    continue
+                digits = digits or load(data)
+                run = train(recipe, digits, seed=seed)
+                if {"data": data, "seed": seed} == SHIPPED:
+                    ship(run, weights)
+                row = run.summary() | {
+                    "machine": machine(),
+                    "versions": versions(),
+                    "date": datetime.date.today().isoformat(),
+                }
+                append(path, row)
+                yield row
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Add one JSON line in one write; a line that a kill cut short is ended first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write((json.dumps(row) + "\n").encode())
+
+
+def ship(run: Run, folder: Path) -> None:
+    """Write a small file of the trained model and its card."""
+    path = run.save(folder / f"{run.recipe.name}.pt", small=True)
+    card = run.summary() | {
+        "command": f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}",
+        "written_by": "digitlab study documents",
+        "versions": versions(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
