@@ -17,9 +17,19 @@ _NAMES = {
     "recipes": "RECIPES Recipe document_recipes",
     "trainer": "SCHEDULES History Result Trainer evaluate one_cycle",
     "runs": (
-        "Comparison Run build_optimizer compare load_run pretrained results train"
+        "Comparison Run build_optimizer compare load_run pretrained pretrained_run results train"
     ),
     "prediction": "Prediction predict",
+    "picture": "Picture",
+    "plots": (
+        "plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits plot_history "
+        "plot_lr plot_steps"
+    ),
+    "result_plots": (
+        "plot_confusion plot_mistakes plot_predictions plot_reliability plot_results"
+    ),
+    "layer_plots": "layer_output plot_features plot_map plot_weights",
+    "graphs": "draw_blocks draw_graph layer_table",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = sorted(_MODULE_OF)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from digitlab.data import Split, batches, load
 from digitlab.registry import Registry
@@ -55,12 +55,12 @@ def _joined(first: Split, second: Split) -> Split:
     )
 
 
-def _torchvision_way(split: Split) -> Dataset[Any]:
+def _torchvision_way(split: Split) -> Any:
     """Return torchvision's own MNIST class over our pixels, without its reading of files."""
     from torchvision.datasets import MNIST
     from torchvision.transforms import ToTensor
 
-    data_set = MNIST.__new__(MNIST)
+    data_set: Any = MNIST.__new__(MNIST)
     data_set.data, data_set.targets = split.images, split.labels
     data_set.transform, data_set.target_transform = ToTensor(), None
     return data_set

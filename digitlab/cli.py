@@ -1,4 +1,4 @@
-"""The command line: recipes, data, train, evaluate, predict, study, bench, doctor."""
+"""The command line: recipes, data, train, evaluate, predict, study, bench, figures, doctor."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from digitlab.recipes import DOCUMENTS, RECIPES, document_recipes
+from digitlab.recipes import DOCUMENTS, RECIPES, Recipe, document_recipes
 from digitlab.tables import text_table
 
 Answer = tuple[Any, str]  # what --json prints, and what is printed otherwise
@@ -17,7 +18,7 @@ SCORES = {"train_accuracy": "train", "valid_accuracy": "valid", "test_accuracy":
 
 
 def recipes(args: argparse.Namespace) -> Answer:
-    """list the recipes, or one with all its settings"""
+    """List the recipes, or one with all its settings."""
     if args.name:
         recipe = RECIPES[args.name]
         return _recipe(recipe), text_table(
@@ -31,12 +32,12 @@ def recipes(args: argparse.Namespace) -> Answer:
     return [_recipe(recipe) for recipe in RECIPES.values()], text_table(rows, header=header)
 
 
-def _recipe(recipe: Any) -> dict[str, Any]:
+def _recipe(recipe: Recipe) -> dict[str, Any]:
     return recipe.to_dict() | recipe.settings()
 
 
 def data(args: argparse.Namespace) -> Answer:
-    """find or download a data set, verify it, and say where it comes from"""
+    """Find or download a data set, verify it, and say where it comes from."""
     from digitlab.data import load
 
     digits = load(args.name, args.folder, by=args.by)
@@ -53,7 +54,7 @@ def data(args: argparse.Namespace) -> Answer:
 
 
 def train(args: argparse.Namespace) -> Answer:
-    """train a recipe, or all five documents, and judge the model"""
+    """Train a recipe, or all five documents, and judge the model."""
     from digitlab.data import load
     from digitlab.runs import train as train_recipe
 
@@ -100,7 +101,7 @@ def _summary_table(summaries: list[dict[str, Any]]) -> str:
 
 
 def evaluate(args: argparse.Namespace) -> Answer:
-    """judge a saved run on the test digits"""
+    """Judge a saved run on the test digits."""
     from digitlab.data import load
     from digitlab.runs import load_run
     from digitlab.trainer import evaluate as evaluate_model
@@ -125,7 +126,7 @@ def evaluate(args: argparse.Namespace) -> Answer:
 
 
 def predict(args: argparse.Namespace) -> Answer:
-    """read the digit in each picture"""
+    """Read the digit in each picture."""
     from digitlab.prediction import Prediction
     from digitlab.prediction import predict as read_digits
     from digitlab.runs import load_run
@@ -148,27 +149,40 @@ def predict(args: argparse.Namespace) -> Answer:
 
 
 def study(args: argparse.Namespace) -> Answer:
-    """train many seeds and keep the results; killed, it goes on when run again"""
+    """Train many seeds and keep the results; killed, it goes on when run again."""
+    from digitlab.runs import results
     from digitlab.study import study as run_study
+    from digitlab.study import summary_table, write_readme
 
     rows = []
     for row in run_study(args.name, n_seeds=args.seeds):
         rows.append(row)
         done = f"{row['recipe']} on {row['data']}, seed {row['seed']}"
         print(f"{done}: {row['test_accuracy']:.2%} in {row['seconds']:.1f} s", file=sys.stderr)
-    return rows, f"{len(rows)} new results"
+    table = summary_table(results())
+    if args.readme:
+        write_readme(Path(args.readme), table)
+    return rows, table
 
 
 def bench(args: argparse.Namespace) -> Answer:
-    """measure speeds, each beside the usual way"""
+    """Measure speeds, each beside the usual way."""
     from digitlab.bench import BENCHES
 
     facts = BENCHES[args.name]()
     return facts, text_table(list(facts.items()))
 
 
+def figures(args: argparse.Namespace) -> Answer:
+    """Draw everything under figures/ from the trained models and the stored results."""
+    from digitlab.figures import make_figures
+
+    names = [path.name for path in make_figures(Path(args.out))]
+    return names, f"{len(names)} figures in {args.out}"
+
+
 def doctor(args: argparse.Namespace) -> Answer:
-    """check the installation, say how to mend it, and print a block for a bug report"""
+    """Check the installation, say how to mend it, and print a block for a bug report."""
     from digitlab import doctor as checks
 
     found = checks.run_checks()
@@ -184,8 +198,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def add(work: Any) -> argparse.ArgumentParser:
-        about = (work.__doc__ or "").strip()
-        command = commands.add_parser(work.__name__, help=about, description=f"{about}.")
+        about = work.__doc__ or ""
+        brief = about[:1].lower() + about[1:].rstrip(".")
+        command = commands.add_parser(work.__name__, help=brief, description=about)
         command.add_argument(
             "--json", action="store_true", help="print one JSON document and nothing else"
         )
@@ -234,9 +249,13 @@ def parser() -> argparse.ArgumentParser:
     command = add(study)
     command.add_argument("name", metavar="NAME", help="documents")
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
+    command.add_argument("--readme", metavar="FILE", help="put the table of results there")
 
     command = add(bench)
     command.add_argument("name", metavar="NAME", help="data")
+
+    command = add(figures)
+    command.add_argument("--out", default="figures", metavar="FOLDER", help="default: figures")
 
     add(doctor)
     return top

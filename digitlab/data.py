@@ -46,16 +46,18 @@ class Split(Dataset[tuple[Tensor, int]]):
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+        if not _is(images, torch.uint8, (len(images), SIZE, SIZE)):
             raise ValueError(
-                f"images must be uint8 of shape (N, 28, 28), but these are {images.dtype} of shape "
-                f"{tuple(images.shape)}; pixels in [0, 1] become uint8 by (pixels * 255).byte()"
+                f"images must be a tensor of uint8 and shape (N, 28, 28), but these are "
+                f"{_kind(images)}; pixels in [0, 1] become uint8 by (pixels * 255).round().byte()"
             )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise ValueError(
-                f"labels must be int64 of shape ({len(images)},), one for each image, but these "
-                f"are {labels.dtype} of shape {tuple(labels.shape)}"
-            )
+        one_each = {"labels": labels, **({} if self.writers is None else {"writers": self.writers})}
+        for name, values in one_each.items():
+            if not _is(values, torch.int64, (len(images),)):
+                raise ValueError(
+                    f"{name} must be a tensor of int64 and shape ({len(images)},), one for each "
+                    f"image, but these are {_kind(values)}"
+                )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < N_CLASSES:
             raise ValueError(
                 f"labels must lie in 0 to 9, but these go from {labels.min()} to {labels.max()}"
@@ -83,7 +85,14 @@ class Split(Dataset[tuple[Tensor, int]]):
         return Split(self.images[index], self.labels[index], writers)
 
     def only(self, *digits: int) -> Split:
-        """Return the digits of these classes, in their order."""
+        """Return the digits of these classes, in the order of the split.
+
+        Raises:
+            ValueError: for a class other than 0 to 9.
+        """
+        for digit in digits:
+            if digit not in range(N_CLASSES):
+                raise ValueError(f"digits are 0 to 9, not {digit!r}")
         return self.pick(torch.isin(self.labels, torch.tensor(digits)))
 
     def sample(self, n: int, *, seed: int = 0) -> Split:
@@ -132,6 +141,16 @@ class Digits:
         return html_table(rows, header=header, caption=repr(self))
 
 
+def _is(values: object, dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
+    return isinstance(values, Tensor) and values.dtype == dtype and values.shape == shape
+
+
+def _kind(values: object) -> str:
+    if isinstance(values, Tensor):
+        return f"{values.dtype} of shape {tuple(values.shape)}"
+    return f"of type {type(values).__name__}"
+
+
 def as_pixels(images: Tensor) -> Tensor:
     """Turn uint8 (..., 28, 28) into float (..., 1, 28, 28) in [0, 1]: what every model takes."""
     return images.unsqueeze(-3).float() / 255
@@ -145,6 +164,9 @@ class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, split: Split) -> None:
         self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.tensor(positions)
@@ -234,12 +256,13 @@ def load(
         ValueError: for an unknown name, or a file that is damaged or is not what its name says.
         OSError: where the files are nowhere and cannot be downloaded.
     """
+    kind = "data set"
+    if name == "auto" and (chosen := os.environ.get("DIGITLAB_DIGITS")):
+        name, kind = chosen, "data set in DIGITLAB_DIGITS"
     if name not in NAMES:
-        raise unknown("data set", name, NAMES)
+        raise unknown(kind, name, NAMES)
     if by not in ("digit", "writer"):
         raise unknown("way to split", by, ("digit", "writer"))
-    if name == "auto":
-        name = os.environ.get("DIGITLAB_DIGITS") or "auto"
     if name == "optdigits":
         return _load_optdigits(by)
     if name != "auto":
@@ -248,8 +271,6 @@ def load(
     try:
         return _load_idx("mnist", found or files.download("mnist"), by)
     except OSError as error:
-        if found:
-            raise
         print(
             f"MNIST is not at hand: {error}. Here are the 1 797 embedded digits instead; for "
             "MNIST, run this again with a network, or set DIGITLAB_DATA to a folder with its files",
@@ -261,7 +282,13 @@ def load(
 def _load_idx(name: str, found: files.Found, by: str) -> Digits:
     """Read MNIST or a set in its format, and set digits aside for validation."""
     source = files.SOURCES[name]
-    arrays = files.read_all(name, found)
+    try:
+        arrays = files.read_all(name, found)
+    except files.DamagedFileError:
+        if found.kind != "cache":
+            raise
+        found = files.download(name)  # replaces what is damaged
+        arrays = files.read_all(name, found)
     train = _split(arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"])
     test = _split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
     if by == "writer":

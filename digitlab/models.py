@@ -35,7 +35,8 @@ class PixelInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[-1] != self.size:
-            images = F.interpolate(images, size=(self.size, self.size), mode="bilinear")
+            size = (self.size, self.size)
+            images = F.interpolate(images, size, mode="bilinear", antialias=True)
         return (images - self.mean) / self.std  # (N, 1, size, size)
 
     def extra_repr(self) -> str:
@@ -258,13 +259,14 @@ def build_model(recipe: Recipe | str, *, seed: int = 0, **options: Any) -> nn.Mo
         name, settings = recipe, {}
     else:
         raise unknown("recipe or model", recipe, [*RECIPES, *MODELS])
+    settings |= options
     known = list(inspect.signature(MODELS[name]).parameters)
-    for option in options:
+    for option in settings:
         if option not in known:
             raise unknown(f"option of {name}", option, known)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = MODELS[name](**settings | options)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the processor
+        torch.default_generator.manual_seed(seed)
+        model = MODELS[name](**settings)
     return model.to(memory_format=torch.channels_last)  # pooling is several times quicker
 
 

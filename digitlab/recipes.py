@@ -83,30 +83,30 @@ class Recipe:
 
     def epochs_for(self, n_train: int) -> int:
         """Return the epochs on `n_train` digits: `epochs`, or more to reach `least_steps`."""
-        steps_per_epoch = math.ceil(n_train / self.batch_size)
+        steps_per_epoch = max(1, math.ceil(n_train / self.batch_size))
         return max(self.epochs, math.ceil(self.least_steps / steps_per_epoch))
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a recipe with other settings; they are no longer what the document states.
 
+        Another `model` brings its own options: those that are not named here keep its defaults.
+
         Raises:
             ValueError: for an unknown setting, with the nearest known one.
         """
+        before = self.settings()
+        same_model = changes.get("model", self.model) == self.model
         for name in changes:
-            if name not in self.settings() and name not in {"name", "momentum"}:
-                raise unknown("setting", name, self.settings())
-        options = {key: changes.pop(key, value) for key, value in self.options.items()}
-        changed = {key for key in self.options if options[key] != self.options[key]}
-        new_model = changed or changes.get("model", self.model) != self.model
-        changed |= {key for key in changes if key != "name"}
-        return dataclasses.replace(
-            self,
-            **changes,
-            options=options,
-            parameters=None if new_model else self.parameters,
-            states=tuple(key for key in self.states if key not in changed),
-            assumed=(*self.assumed, *(key for key in self.states if key in changed)),
-        )
+            if same_model and name not in {*before, "name", "momentum"}:
+                raise unknown("setting", name, before)
+        fields = {key: changes.pop(key) for key in ("name", "model", *TRAINING) if key in changes}
+        options = (self.options if same_model else {}) | _tuples(changes)
+        parameters = self.parameters if same_model and options == self.options else None
+        new = dataclasses.replace(self, **fields, options=options, parameters=parameters)
+        after = new.settings()
+        states = tuple(key for key in self.states if key in after and after[key] == before[key])
+        assumed = tuple(key for key in after if key not in states)
+        return dataclasses.replace(new, states=states, assumed=assumed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON and saved runs hold them."""
@@ -119,7 +119,9 @@ class Recipe:
         Raises:
             ValueError: for a field that is unknown or missing.
         """
-        fields = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, dict):
+            raise ValueError(f"a recipe is a set of named values, not {values!r}")
+        fields = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in fields:
                 raise unknown("field of a recipe", name, fields)
@@ -134,8 +136,16 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Return the recipe that `to_json` wrote."""
-        return cls.from_dict(json.loads(text))
+        """Return the recipe that `to_json` wrote.
+
+        Raises:
+            ValueError: for a text that is not one.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"this is not a recipe in JSON: {error}") from None
+        return cls.from_dict(values)
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return one row for each setting: its name, its value, and whose decision it is."""

@@ -11,9 +11,14 @@ T = TypeVar("T")
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error that says what came, what is allowed and what was probably meant."""
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(known) or 'none'}"
+
+    def plain(name: object) -> str:
+        return str(name).lower().replace("_", "-")
+
+    names = {plain(name): name for name in known}
+    near = difflib.get_close_matches(plain(name), names, n=1, cutoff=0.4)
+    choice = ", ".join(names.values()) or "none"
+    hint = f"did you mean {names[near[0]]!r}?" if near else f"choose from {choice}"
     return ValueError(f"unknown {kind} {name!r}; {hint}")
 
 

@@ -331,10 +331,15 @@ def pretrained(name: str = "fast") -> nn.Module:
     Raises:
         ValueError: for a recipe that no trained model is shipped for.
     """
+    return pretrained_run(name).model
+
+
+def pretrained_run(name: str = "fast") -> Run:
+    """Return the whole run of a trained model that comes with digitlab, as `load_run` does."""
     shipped = sorted(path.stem for path in (PACKAGE / "weights").glob("*.pt"))
     if name not in shipped:
         raise unknown("trained model", name, shipped)
-    return load_run(PACKAGE / "weights" / f"{name}.pt").model
+    return load_run(PACKAGE / "weights" / f"{name}.pt")
 
 
 @dataclass(frozen=True)

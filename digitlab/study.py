@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from digitlab.data import Digits, load
-from digitlab.recipes import document_recipes
+from digitlab.recipes import RECIPES, document_recipes
 from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, read_rows, train, versions
 
@@ -96,3 +97,39 @@ def ship(run: Run, folder: Path) -> None:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def summary_table(rows: list[dict[str, Any]]) -> str:
+    """Return a Markdown table: one line for each recipe, mean and spread over its seeds."""
+    lines = [
+        "| recipe | source | parameters | epochs | seconds | MNIST test | embedded test |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, recipe in RECIPES.items():
+        of_recipe = [row for row in rows if row["recipe"] == name]
+        mnist, embedded = ([r for r in of_recipe if r["data"] == data] for data in DATA_SETS)
+        if mnist and embedded:
+            seconds = statistics.median(row["seconds"] for row in mnist)
+            lines.append(
+                f"| {name} | {recipe.source} | {recipe.parameters:,} | {recipe.epochs} | "
+                f"{seconds:.0f} | {_mean_and_spread(mnist)} | {_mean_and_spread(embedded)} |"
+            )
+    machines = sorted({row["machine"] for row in rows})
+    seeds = len({row["seed"] for row in rows})
+    lines += ["", f"{seeds} seeds; mean ± standard deviation. Machine: {'; '.join(machines)}."]
+    return "\n".join(lines)
+
+
+def _mean_and_spread(rows: list[dict[str, Any]]) -> str:
+    accuracies = [100 * row["test_accuracy"] for row in rows]
+    spread = statistics.stdev(accuracies) if len(rows) > 1 else 0.0
+    return f"{statistics.mean(accuracies):.2f} ± {spread:.2f} %"
+
+
+def write_readme(path: Path, table: str) -> None:
+    """Put the table between the marks in README."""
+    before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- results -->\n")
+    _, end, after = rest.partition("<!-- /results -->")
+    if not (mark and end):
+        raise ValueError(f"{path.name} has no lines <!-- results --> and <!-- /results -->")
+    path.write_text(f"{before}{mark}{table}\n{end}{after}", encoding="utf-8")

@@ -6,7 +6,7 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -32,7 +32,8 @@ def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
 
     Source: Smith and Topin 2018, "Super-convergence".
     """
-    highest = [group["lr"] for group in optimizer.param_groups]
+    # a scheduler that was here before left "max_lr", and "lr" as low as it went
+    highest = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=n_steps)
 
 
@@ -45,9 +46,10 @@ SCHEDULES: Registry[Schedule | None] = Registry(
 class History:
     """Record a training: one entry in each list for each epoch.
 
-    Losses are means over digits, accuracies fractions in [0, 1], seconds those of batches,
-    augmentation and steps. Training figures are taken while the weights change; the lists of
-    validation stay empty where there was none.
+    Losses are means over digits, accuracies fractions in [0, 1], `lr` that of the epoch's last
+    step, seconds those of batches, augmentation and steps. Training figures are taken while the
+    weights change; the lists of validation stay empty where there was none. `stopped` says why
+    training ended early.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -64,6 +66,8 @@ class History:
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest validation accuracy, from 1 on; the first of equals."""
+        if not self.valid_accuracy:
+            raise ValueError("there was no validation, so no epoch can be called the best")
         return 1 + self.valid_accuracy.index(max(self.valid_accuracy))
 
     def _repr_html_(self) -> str:
@@ -127,6 +131,21 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 @torch.no_grad()
+def read_logits(model: nn.Module, images: Iterable[Tensor]) -> Tensor:
+    """Return the model's logits, float (N, 10), for batches of pixels (B, 1, 28, 28).
+
+    Dropout and batch norm are switched to evaluation, and each layer's mode is put back.
+    """
+    device = next(model.parameters(), torch.empty(0)).device
+    modes = [(layer, layer.training) for layer in model.modules()]
+    model.eval()
+    try:
+        return torch.cat([model(batch.to(device)).float().cpu() for batch in images])
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
 def evaluate(model: nn.Module, split: Split, *, batch_size: int = 1000) -> Result:
     """Judge a model on every digit of a split; its mode is put back afterwards.
 
@@ -135,15 +154,7 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 1000) -> Resul
     """
     if not len(split):
         raise ValueError("there is no digit in this split to judge the model by")
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
-        logits = torch.cat(
-            [model(images.to(device)).float().cpu() for images, _ in batches(split, batch_size)]
-        )
-    finally:
-        model.train(was_training)
+    logits = read_logits(model, (images for images, _ in batches(split, batch_size)))
     loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)
     accuracy = (logits.argmax(dim=1) == split.labels).sum().item() / len(split)
     return Result(logits, split.labels, loss, accuracy)
@@ -219,36 +230,43 @@ class Trainer:
             ValueError: before the first step, for digits or a plan that cannot work.
             FloatingPointError: as soon as the loss is not a finite number.
         """
-        self._check(train, valid, epochs, patience, keep, resume)
+        self._check(train, valid, epochs, patience, keep)
+        plan = self._plan(train, epochs)
         loader = batches(train, self.batch_size, seed=self.seed)
         n_steps = epochs * len(loader)
         self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
-        history = History()
+        self.best_weights = None
         with _own_randomness(self.seed), _progress(n_steps) as bar:
-            if resume:
-                history = self._restore(resume, loader)
-                bar.update(len(history) * len(loader))
+            history = self._restore(resume, plan, loader) if resume else History()
+            self.state = self._snapshot(plan, loader, history)
+            bar.update(len(history) * len(loader))
             try:
                 for epoch in range(len(history) + 1, epochs + 1):
                     self.model.train()
                     start, losses, n_correct = time.perf_counter(), 0.0, 0
                     for batch, (images, labels) in enumerate(loader, start=1):
+                        lr = self.optimizer.param_groups[0]["lr"]
                         loss, logits = self.step(images, labels)
-                        self._check_loss(loss, epoch, batch)
+                        _check_loss(loss, epoch, batch, lr)
                         losses += loss * len(labels)
                         n_correct += int((logits.argmax(dim=1).cpu() == labels).sum())
                         bar.update()
-                    history.seconds.append(time.perf_counter() - start)
-                    history.lr.append(self.optimizer.param_groups[0]["lr"])
+                    seconds = time.perf_counter() - start
+                    judged = evaluate(self.model, valid) if valid else None
+                    history.seconds.append(seconds)
+                    history.lr.append(lr)
                     history.train_loss.append(losses / len(train))
                     history.train_accuracy.append(n_correct / len(train))
-                    if valid:
-                        self._validate(valid, history)
-                    self.state = self._snapshot(epochs, loader, history)
+                    if judged:
+                        history.valid_loss.append(judged.loss)
+                        history.valid_accuracy.append(judged.accuracy)
+                        if history.best_epoch == epoch:
+                            self.best_weights = copy.deepcopy(self.model.state_dict())
+                    self.state = self._snapshot(plan, loader, history)
                     if after_epoch:
                         after_epoch(history)
                     if patience and epoch - history.best_epoch >= patience:
-                        history.stopped = f"stopped: no better epoch than {history.best_epoch}"
+                        history.stopped = f"stopped: no epoch was better than {history.best_epoch}"
                         break
             except KeyboardInterrupt:
                 history.stopped = f"interrupted in epoch {epoch} of {epochs}"
@@ -272,17 +290,21 @@ class Trainer:
             self.scheduler.step()
         return loss.item(), logits.detach()
 
-    def _validate(self, valid: Split, history: History) -> None:
-        result = evaluate(self.model, valid)
-        history.valid_loss.append(result.loss)
-        history.valid_accuracy.append(result.accuracy)
-        if history.best_epoch == len(history):
-            self.best_weights = copy.deepcopy(self.model.state_dict())
+    def _plan(self, train: Split, epochs: int) -> dict[str, Any]:
+        """Return what must be the same where a training goes on."""
+        return {
+            "epochs": epochs,
+            "digits": len(train),
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "augment": self.augment is not None,
+            "precision": str(self.precision or torch.float32).removeprefix("torch."),
+        }
 
-    def _snapshot(self, epochs: int, loader: Loader, history: History) -> dict[str, Any]:
+    def _snapshot(self, plan: dict[str, Any], loader: Loader, history: History) -> dict[str, Any]:
         assert loader.generator is not None
         state = {
-            "epochs": epochs,
+            "plan": plan,
             "model": self.model.state_dict(),
             "best_weights": self.best_weights,
             "optimizer": self.optimizer.state_dict(),
@@ -293,8 +315,15 @@ class Trainer:
         }
         return copy.deepcopy(state)
 
-    def _restore(self, state: dict[str, Any], loader: Loader) -> History:
+    def _restore(self, state: dict[str, Any], plan: dict[str, Any], loader: Loader) -> History:
+        for key, value in plan.items():
+            if state["plan"][key] != value:
+                raise ValueError(
+                    f"the training to resume had {key} {state['plan'][key]!r}, not {value!r}; "
+                    "resume it with the same, or train anew"
+                )
         assert loader.generator is not None
+        state = copy.deepcopy(state)  # else the optimizer would write into it
         self.model.load_state_dict(state["model"])
         self.best_weights = state["best_weights"]
         self.optimizer.load_state_dict(state["optimizer"])
@@ -302,67 +331,66 @@ class Trainer:
             self.scheduler.load_state_dict(state["scheduler"])
         loader.generator.set_state(state["loader_random"])
         torch.set_rng_state(state["torch_random"])
-        self.state = state
-        return History(**copy.deepcopy(state["history"]))
+        return History(**state["history"])
 
     def _check(
-        self,
-        train: Split,
-        valid: Split | None,
-        epochs: int,
-        patience: int | None,
-        keep: str,
-        resume: dict[str, Any] | None,
+        self, train: Split, valid: Split | None, epochs: int, patience: int | None, keep: str
     ) -> None:
         """Refuse, before the first step, what would fail or mislead later."""
         for name, split in {"train": train, "valid": valid}.items():
             if split is not None and not isinstance(split, Split):
-                raise ValueError(f"{name} must be a Split, not {type(split).__name__}")
+                raise ValueError(
+                    f"{name} must be a Split such as digits.{name}, not {type(split).__name__}"
+                )
             if split is not None and not len(split):
                 raise ValueError(f"the {name} split is empty; give it at least one digit")
         if epochs < 1:
             raise ValueError(f"training takes at least 1 epoch, not {epochs}")
+        if patience is not None and patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
         if keep not in ("last", "best"):
             raise unknown("choice of weights", keep, ["last", "best"])
         if (patience or keep == "best") and valid is None:
             raise ValueError("choosing the best epoch needs a valid split: fit(train, valid, ...)")
-        if resume and resume["epochs"] != epochs:
-            raise ValueError(
-                f"the training to resume planned {resume['epochs']} epochs, so resume it with "
-                f"epochs={resume['epochs']}, not {epochs}"
-            )
-        with torch.no_grad(), torch.random.fork_rng():
-            self._check_model(train[:2])
+        images, _ = next(iter(batches(train[:2])))
+        with torch.random.fork_rng():
+            self._check_augment(images)
+            self._check_model(images)
 
-    def _check_model(self, split: Split) -> None:
-        images, labels = next(iter(batches(split)))
-        augmented = self.augment(images) if self.augment else images
-        if augmented.shape != images.shape or not 0 <= augmented.min() <= augmented.max() <= 1:
-            raise ValueError(
-                f"augment must keep the shape {tuple(images.shape)} and pixels in [0, 1], but it "
-                f"returned {tuple(augmented.shape)}, pixels from {augmented.min():.2f} to "
-                f"{augmented.max():.2f}"
-            )
+    def _check_augment(self, images: Tensor) -> None:
+        pixels = self.augment(images.to(self.device)) if self.augment else images
+        if not isinstance(pixels, Tensor):
+            found = type(pixels).__name__
+        elif pixels.shape != images.shape or not 0 <= pixels.min() <= pixels.max() <= 1:
+            found = f"{tuple(pixels.shape)} with pixels from {pixels.min()} to {pixels.max()}"
+        else:
+            return
+        raise ValueError(
+            f"augment must return {tuple(images.shape)} with pixels in [0, 1], as it got, but it "
+            f"returned {found}"
+        )
+
+    def _check_model(self, images: Tensor) -> None:
         try:
-            logits = evaluate(self.model, split).logits
+            logits = read_logits(self.model, [images])
         except (RuntimeError, ValueError, IndexError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
                 f"the model does not take images of shape (N, 1, 28, 28): {reason}"
             ) from error
-        if logits.shape != (len(labels), N_CLASSES):
+        if logits.shape != (len(images), N_CLASSES):
             raise ValueError(
-                f"the model must return logits of shape (N, 10), but for {len(labels)} digits it "
+                f"the model must return logits of shape (N, 10), but for {len(images)} digits it "
                 f"returned {tuple(logits.shape)}"
             )
 
-    def _check_loss(self, loss: float, epoch: int, batch: int) -> None:
-        if not math.isfinite(loss):
-            lr = self.optimizer.param_groups[0]["lr"]
-            raise FloatingPointError(
-                f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning rate "
-                f"{lr:.3g}; try a learning rate ten times smaller"
-            )
+
+def _check_loss(loss: float, epoch: int, batch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning rate {lr:.3g}; "
+            "try a learning rate ten times smaller"
+        )
 
 
 @contextmanager

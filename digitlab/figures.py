@@ -1,0 +1,70 @@
+"""Everything under figures/: drawn from the trained models that ship and from stored results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from digitlab.data import Digits, as_pixels, load
+from digitlab.graphs import Graph, draw_blocks, draw_graph
+from digitlab.layer_plots import layer_output, plot_features, plot_map, plot_weights
+from digitlab.models import build_model
+from digitlab.picture import Picture
+from digitlab.plots import plot_averages, plot_counts, plot_digit, plot_digits, plot_history
+from digitlab.recipes import RECIPES
+from digitlab.result_plots import (
+    plot_confusion,
+    plot_mistakes,
+    plot_predictions,
+    plot_reliability,
+    plot_results,
+)
+from digitlab.runs import pretrained_run, results
+from digitlab.trainer import evaluate
+
+
+def draw_figures(digits: Digits) -> Iterator[tuple[str, Picture | Graph]]:
+    """Draw all figures, one after the other, each with its file name."""
+    yield "samples.png", plot_digits(digits.train.sample(50, seed=0))
+    yield "digit.png", plot_digit(digits.train.images[0], int(digits.train.labels[0]))
+    yield "averages.png", plot_averages(digits.train)
+    yield "variances.png", plot_averages(digits.train, variance=True)
+    yield "counts.png", plot_counts(digits.train)
+    runs = {name: pretrained_run(name) for name in RECIPES}
+    for name, run in runs.items():
+        result = evaluate(run.model, digits.test)
+        yield f"confusion-{name}.png", plot_confusion(result)
+        yield f"predictions-{name}.png", plot_predictions(digits.test, result)
+        yield f"mistakes-{name}.png", plot_mistakes(digits.test, result)
+        yield f"reliability-{name}.png", plot_reliability(result)
+        if len(run.history) > 1:
+            yield f"loss-{name}.png", plot_history(run.history)
+    learnt = {name: run.history for name, run in runs.items() if len(run.history) > 1}
+    yield "losses.png", plot_history(learnt)
+    yield "results.png", plot_results(results(), data=digits.name)
+    model = runs["three-conv"].model
+    image, few = as_pixels(digits.test.images[:1]), digits.test.sample(1000, seed=0)
+    yield "filters.png", plot_weights(model)
+    yield "features.png", plot_features(layer_output(model, image, "layers.1"))
+    yield "map.png", plot_map(
+        layer_output(model, as_pixels(few.images), "layers.12"), few.labels
+    )
+    yield from draw_graphs()
+
+
+def draw_graphs() -> Iterator[tuple[str, Picture | Graph]]:
+    """Draw the architectures; they need no digits. Graphviz versions differ: always our own."""
+    for name in RECIPES:
+        model = build_model(name)
+        yield f"blocks-{name}.png", draw_blocks(model)
+        for kind in ("layers", "autograd"):
+            yield f"{kind}-{name}.svg", draw_graph(model, kind, renderer="pygraphviz")
+
+
+def make_figures(folder: Path) -> list[Path]:
+    """Draw all figures into a folder and return their files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng():
+        return [picture.save(folder / name) for name, picture in draw_figures(load())]
