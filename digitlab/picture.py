@@ -21,7 +21,7 @@ from digitlab.tables import Row, html_table, text_table
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vP*"
+MARKERS = "osD^vP*X"  # one more than colours, so that 56 pairs differ
 WIDTH = 7.0  # inches
 DPI = 100
 MARGINS = 25 / 3  # pixels that constrained layout leaves left and right together
@@ -160,29 +160,31 @@ def tiles(
     """
     n, height, width = pictures.shape
     cells = np.arange(n) if cells is None else cells
-    gap, head = max(1, width // 14), max(2, round(0.38 * height)) if any(texts) else 1
+    gap = max(1, width // 14)
+    n_pixels = columns * (width + gap) - gap  # from left to right
+    scale = min(DPI / min(height, width), (DPI * WIDTH - MARGINS) / n_pixels)
+    if scale >= 1:
+        scale = int(scale)  # equal pixels look better, and make a quarter of the bytes
+    points = 72 * scale / DPI  # of each pixel
+    size = min(9, points * width * min(0.25, 1.6 / max(map(len, texts), default=1)))
+    texts = texts if size >= 5 else ()
+    head = max(2, round(0.38 * height)) if any(texts) else 1
     n_rows = int(cells.max()) // columns + 1
-    sheet = np.full((n_rows * (height + head), columns * (width + gap) - gap), np.nan, np.float32)
+    sheet = np.full((n_rows * (height + head), n_pixels), np.nan, np.float32)
     corners = np.stack([cells % columns * (width + gap), cells // columns * (height + head)], 1)
     corners[:, 1] += head
     for picture, (x, y) in zip(pictures, corners, strict=True):
         sheet[y : y + height, x : x + width] = picture
-    scale = min(DPI / min(height, width), (DPI * WIDTH - MARGINS) / sheet.shape[1])
-    if scale >= 2:
-        scale = int(scale)  # equal pixels look better, and make a quarter of the bytes
-    inches = (scale * sheet.shape[1] + MARGINS) / DPI
+    inches = (scale * n_pixels + MARGINS) / DPI
     room = 0.15 + 0.2 * len(title.splitlines())
     figure, (ax,) = canvas(ax, (max(inches, 3.0), scale * sheet.shape[0] / DPI + room))
     ax.set_title(title, size="medium")
-    smooth = "nearest" if scale >= 2 else "auto"
+    smooth = "nearest" if scale >= 1 else "auto"
     ax.imshow(sheet, cmap=cmap, vmin=limits[0], vmax=limits[1], interpolation=smooth)
     ax.set_axis_off()
-    points = 72 * scale / DPI  # of each pixel
-    size = min(9, points * width * min(0.25, 1.6 / max(map(len, texts), default=1)))
-    if size >= 5:
-        for text, (x, y) in zip(texts, corners, strict=False):
-            style: dict[str, Any] = {"ha": "center", "size": size, "in_layout": False}
-            ax.text(x + width / 2 - 0.5, y - 0.5 - 0.05 * height, text, **style)
+    for text, (x, y) in zip(texts, corners, strict=False):
+        style: dict[str, Any] = {"ha": "center", "size": size, "in_layout": False}
+        ax.text(x + width / 2 - 0.5, y - 0.5 - 0.05 * height, text, **style)
     return figure, ax, corners
 
 

@@ -1,0 +1,250 @@
+"""Pictures of what is inside a model: weights, feature maps, maps of a layer's output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from digitlab.data import N_CLASSES
+from digitlab.metrics import confusion_matrix
+from digitlab.picture import COLORS, WIDTH, Picture, canvas, count, need_numbers, tiles
+from digitlab.registry import unknown
+
+METHODS = ("pca", "tsne")
+MOST_TILES = 256
+MOST_POINTS = 10_000
+
+
+def layer_output(model: nn.Module, images: Tensor, layer: str) -> Tensor:
+    """Return what one layer of a model puts out; the model stays as it is.
+
+    Args:
+        model: any model; it runs as in `evaluate`, without dropout.
+        images: float (N, 1, 28, 28) in [0, 1], or one digit (1, 28, 28).
+        layer: its name in `model.named_modules()`, for example "layers.3".
+
+    Returns:
+        float (N, ...), on the processor.
+
+    Raises:
+        ValueError: for an unknown layer, with the nearest known one.
+    """
+    layers = {name: module for name, module in model.named_modules() if name}
+    if layer not in layers:
+        raise unknown("layer", layer, layers)
+    caught: list[Tensor] = []
+    modes = {module: module.training for module in model.modules()}
+    device = next((p.device for p in model.parameters()), images.device)
+    hook = layers[layer].register_forward_hook(lambda _, __, output: caught.append(output))
+    model.eval()
+    try:
+        with torch.no_grad():
+            model((images if images.ndim == 4 else images[None]).to(device))
+    finally:
+        hook.remove()
+        for module, training in modes.items():
+            module.training = training
+    return caught[-1].detach().cpu()
+
+
+def plot_weights(
+    weights: nn.Module | Tensor,
+    *,
+    n: int = 32,
+    columns: int = 8,
+    titles: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Picture:
+    """Show the weights that lie on the pixels, one picture for each neuron or filter.
+
+    Args:
+        weights: a model, for the weights of its first layer; or float (M, 784), or filters
+            (M, 1, height, width).
+        n: the first `n` are shown, at most 256.
+        columns: pictures in a row.
+        titles: texts above the pictures; None for their numbers.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for a model without weights, or weights that make no picture.
+    """
+    if isinstance(weights, nn.Module):
+        layers = (m for m in weights.modules() if isinstance(m, nn.Linear | nn.Conv2d))
+        first = next(layers, None)
+        if first is None:
+            raise ValueError("this model has no linear layer and no convolution to show")
+        weights = first.weight
+    array = weights.detach().float().cpu().numpy()
+    side = math.isqrt(array.shape[1]) if array.ndim == 2 else 0
+    if array.ndim == 2 and side**2 == array.shape[1]:
+        array = array.reshape(-1, 1, side, side)
+    if array.ndim != 4 or array.shape[1] != 1 or not array.size:
+        raise ValueError(
+            f"weights of shape {tuple(weights.shape)} make no pictures: "
+            "pass (M, 784), or filters (M, 1, height, width) such as weight[:, :1]"
+        )
+    need_numbers(array, "weights")
+    total, (height, width) = len(array), array.shape[2:]
+    array = array[: min(n, MOST_TILES), 0]
+    texts = [str(i) for i in range(len(array))] if titles is None else titles
+    title = f"Weights of {count(total, 'neuron') if side else count(total, 'filter')}"
+    if len(array) < total:
+        title += f", the first {len(array)}"
+    columns = min(columns, len(array))
+    figure, ax = _shades(ax, array, columns, title=title, texts=texts, signed=True)
+    mean, sizes = array.mean(), np.abs(array).mean(axis=(1, 2))
+    alt = (
+        f"{title}: pictures of {height} x {width} weights from {array.min():.2g} to "
+        f"{array.max():.2g}, {mean:.2g} on average; number {sizes.argmax()} has the largest."
+    )
+    rows = [
+        (i, *(round(float(f(weight)), 4) for f in (np.min, np.mean, np.max)))
+        for i, weight in enumerate(array)
+    ]
+    return Picture(figure, (ax,), title, alt, rows, ("number", "lowest", "mean", "highest"))
+
+
+def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -> Picture:
+    """Show what a layer makes of one digit: feature maps, or a bar for each neuron.
+
+    Args:
+        output: what `layer_output` returns for one digit: float (1, channels, height, width) or
+            (1, neurons), also without the leading 1.
+        columns: feature maps in a row.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for the output of several digits, or values that are not numbers.
+    """
+    array = output.detach().float().cpu().numpy()
+    if array.ndim in (2, 4):
+        if len(array) != 1:
+            raise ValueError(f"this output is of {len(array)} digits; pass that of one: output[:1]")
+        array = array[0]
+    if array.ndim not in (1, 3) or not array.size:
+        raise ValueError(
+            f"an output of shape {tuple(output.shape)} is neither feature maps "
+            "(1, channels, height, width) nor neurons (1, neurons)"
+        )
+    need_numbers(array, "outputs")
+    strength = np.abs(array) if array.ndim == 1 else np.abs(array).mean(axis=(1, 2))
+    silent = np.flatnonzero(strength == 0)
+    if array.ndim == 1:
+        title = f"Output of {count(len(array), 'neuron')}"
+        figure, (ax,) = canvas(ax, (WIDTH, 2.6))
+        ax.set_title(title)
+        ax.bar(range(len(array)), array, width=0.8 if len(array) < 100 else 1.0, color=COLORS[0])
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.set_xlabel("neuron")
+        ax.set_ylabel("output")
+        if len(array) <= 20:
+            ax.set_xticks(range(len(array)))
+    else:
+        size = f"{array.shape[1]} x {array.shape[2]}"
+        title = f"{count(len(array), 'feature map')} of {size}"
+        shown = array[:MOST_TILES]
+        texts = [str(i) for i in range(len(shown))]
+        signed = bool(array.min() < 0)
+        columns = min(columns, len(shown))
+        figure, ax = _shades(ax, shown, columns, title=title, texts=texts, signed=signed)
+    alt = f"{title}, values from {array.min():.2g} to {array.max():.2g}; number {strength.argmax()}"
+    alt += f" is strongest; {len(silent)} of {len(array)} are 0 everywhere."
+    rows = [(i, round(float(value), 4)) for i, value in enumerate(strength)]
+    return Picture(figure, (ax,), title, alt, rows, ("number", "mean size"))
+
+
+def plot_map(
+    output: Tensor,
+    labels: Tensor,
+    *,
+    method: str = "pca",
+    seed: int = 0,
+    ax: Axes | None = None,
+) -> Picture:
+    """Show digits as points in the plane, alike ones near each other, each drawn as its label.
+
+    Args:
+        output: (N, ...), pixels of a split or what `layer_output` returns; (N, 2) is drawn as it
+            is.
+        labels: int64 (N,).
+        method: "pca" for the two directions that vary most; "tsne" for neighbourhoods, which
+            takes seconds for 1000 digits, and where distances between groups mean nothing.
+        seed: of t-SNE.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for fewer than 3 or more than 10000 digits, or values that are not numbers.
+    """
+    from sklearn.decomposition import PCA  # seconds that the other plots do not need
+    from sklearn.manifold import TSNE
+    from sklearn.neighbors import NearestNeighbors
+
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if len(output) != len(labels):
+        raise ValueError(f"{len(output)} outputs do not fit {len(labels)} labels")
+    if not 3 <= len(output) <= MOST_POINTS:
+        raise ValueError(
+            f"a map shows 3 to {MOST_POINTS} digits, not {len(output)}; "
+            "take some of them, for example split.sample(1000)"
+        )
+    points = output.detach().float().flatten(1).cpu().numpy()
+    need_numbers(points, "outputs")
+    title, names = f"{count(len(points), 'digit')} in the plane", ["", ""]
+    if points.shape[1] > 2 and method == "pca":
+        pca = PCA(2, random_state=seed)
+        title = f"{count(len(points), 'digit')} by PCA"
+        points = pca.fit_transform(points)
+        names = [
+            f"direction {i + 1} ({r:.0%} of variance)"
+            for i, r in enumerate(pca.explained_variance_ratio_)
+        ]
+    elif points.shape[1] > 2:
+        perplexity = min(30.0, (len(points) - 1) / 3)
+        title = f"{count(len(points), 'digit')} by t-SNE"
+        points = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(points)
+    figure, (ax,) = canvas(ax, (6.0, 5.4))
+    for digit in range(N_CLASSES):
+        x, y = points[labels.numpy() == digit].T
+        color = COLORS[digit % len(COLORS)]
+        ax.scatter(x, y, marker=f"${digit}$", s=26, linewidths=0, color=color)
+    ax.set_xlabel(names[0])
+    ax.set_ylabel(names[1])
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_title(title)
+    _, places = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
+    matrix = confusion_matrix(labels[torch.from_numpy(places[:, 0])], labels)
+    mixed = matrix - matrix.diagonal().diag()
+    alike = 100 * int(matrix.trace()) / len(points)
+    alt = f"{title}: {alike:.0f} % of them lie next to one of their own class"
+    if mixed.any():
+        a, b = divmod(int((mixed + mixed.T).argmax()), N_CLASSES)
+        alt += f"; most mixed are {a} and {b}"
+    rows = [(int(label), *xy) for label, xy in zip(labels, points.round(3).tolist(), strict=True)]
+    return Picture(figure, (ax,), title, f"{alt}.", rows, ("label", "x", "y"))
+
+
+def _shades(
+    ax: Axes | None,
+    array: np.ndarray,
+    columns: int,
+    *,
+    title: str,
+    texts: Sequence[str],
+    signed: bool,
+) -> tuple[Figure, Axes]:
+    """Draw values as tiles and say in the title what their colours mean."""
+    most = float(np.quantile(np.abs(array), 0.995)) or 1.0  # a few extremes would hide the rest
+    limits = (-most, most) if signed else (0.0, most)
+    dark, light = ("blue", "yellow") if signed else ("black", "white")
+    title += f"\n{dark}: {limits[0]:.2g}, {light}: {most:.2g}"
+    cmap = "cividis" if signed else "gray"
+    figure, ax, _ = tiles(ax, array, columns, title=title, texts=texts, cmap=cmap, limits=limits)
+    return figure, ax

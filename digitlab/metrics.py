@@ -1,0 +1,148 @@
+"""How good predictions are: pure functions on tensors.
+
+Accuracies, recalls and confidences are fractions in [0, 1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+N_CLASSES = 10
+
+
+def accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Return the fraction of digits that are read correctly.
+
+    Args:
+        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
+        labels: int64 (N,).
+
+    Raises:
+        ValueError: for no digits, other shapes, or classes outside 0 to 9.
+    """
+    return _classes(predictions, labels).eq(labels).double().mean().item()
+
+
+def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Count how often each class (row) is read as each class (column).
+
+    Args:
+        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
+        labels: int64 (N,).
+
+    Returns:
+        int64 (10, 10); its sum is N, its diagonal counts what is right.
+
+    Raises:
+        ValueError: for no digits, other shapes, or classes outside 0 to 9.
+    """
+    pairs = labels * N_CLASSES + _classes(predictions, labels)
+    return torch.bincount(pairs, minlength=N_CLASSES**2).reshape(N_CLASSES, N_CLASSES)
+
+
+def recall(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Return for each class the fraction of its digits that are read correctly.
+
+    Args:
+        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
+        labels: int64 (N,).
+
+    Returns:
+        float64 (10,); NaN where a class has no digit.
+    """
+    matrix = confusion_matrix(predictions, labels).double()
+    return matrix.diagonal() / matrix.sum(dim=1)
+
+
+def nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return for each digit the negative logarithm of the probability given to its true class.
+
+    Args:
+        logits: float (N, 10).
+        labels: int64 (N,).
+
+    Returns:
+        float64 (N,); its mean is the cross-entropy loss.
+    """
+    _classes(logits, labels)
+    return -logits.double().log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Hold how often a model is right where it is this sure, from unsure to sure.
+
+    Attributes:
+        confidence: float64 (bins,), mean probability of the prediction; NaN in an empty bin.
+        accuracy: float64 (bins,), fraction that is right; NaN in an empty bin.
+        counts: int64 (bins,), digits in the bin.
+    """
+
+    confidence: Tensor
+    accuracy: Tensor
+    counts: Tensor
+
+    @property
+    def error(self) -> float:
+        """Return the expected calibration error: the mean distance of the two, over all digits."""
+        distance = (self.confidence - self.accuracy).abs().nan_to_num()
+        return ((distance * self.counts).sum() / self.counts.sum()).item()
+
+
+def calibration(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> Calibration:
+    """Compare the probability of each prediction with how often such predictions are right.
+
+    Args:
+        probabilities: float (N, 10), rows that add to 1.
+        labels: int64 (N,).
+        bins: equal steps of the probability from 0 to 1.
+
+    Raises:
+        ValueError: for no digits, other shapes, or probabilities outside [0, 1] or NaN.
+
+    Source: Guo et al. 2017, "On calibration of modern neural networks".
+    """
+    if bins < 1:
+        raise ValueError(f"calibration needs at least 1 bin, not {bins}")
+    right = _classes(probabilities, labels).eq(labels).double()
+    sure = probabilities.double().amax(dim=1)
+    if not bool(((sure >= 0) & (sure <= 1 + 1e-6)).all()):
+        raise ValueError(
+            "probabilities must lie in 0 to 1, but some of these do not (or are NaN); "
+            "pass result.probabilities, not result.logits"
+        )
+    place = (sure * bins).ceil().long().clamp(1, bins) - 1  # (N,), a bin holds its upper edge
+    counts = torch.bincount(place, minlength=bins)
+    return Calibration(
+        confidence=torch.bincount(place, weights=sure, minlength=bins) / counts,
+        accuracy=torch.bincount(place, weights=right, minlength=bins) / counts,
+        counts=counts,
+    )
+
+
+def _classes(predictions: Tensor, labels: Tensor) -> Tensor:
+    """Check both and return the predicted classes, int64 (N,)."""
+    if not len(labels):
+        raise ValueError("there are no digits to judge: labels is empty")
+    if len(predictions) != len(labels) or labels.ndim != 1:
+        raise ValueError(
+            f"predictions and labels must be as many, but they have the shapes "
+            f"{tuple(predictions.shape)} and {tuple(labels.shape)}"
+        )
+    classes = predictions
+    if predictions.ndim == 2 and predictions.shape[1] == N_CLASSES:
+        classes = predictions.argmax(dim=1)
+    elif predictions.ndim != 1:
+        raise ValueError(
+            f"predictions must have the shape (N,) or (N, 10), not {tuple(predictions.shape)}"
+        )
+    for name, values in (("labels", labels), ("predictions", classes)):
+        if values.is_floating_point() or not 0 <= int(values.min()) <= int(values.max()) < 10:
+            raise ValueError(
+                f"{name} must be whole numbers from 0 to 9, but these are {values.dtype} "
+                f"from {values.min().item()} to {values.max().item()}"
+            )
+    return classes.long()

@@ -1,0 +1,296 @@
+"""Pictures of how well models read: confusion, predictions, mistakes, calibration, recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+from torch import Tensor
+
+from digitlab.data import N_CLASSES, SIZE, Split
+from digitlab.metrics import calibration, confusion_matrix, nll
+from digitlab.picture import (
+    COLORS,
+    MARKERS,
+    WIDTH,
+    Picture,
+    canvas,
+    count,
+    frame,
+    listed,
+    need_digits,
+    need_numbers,
+    tiles,
+)
+from digitlab.registry import unknown
+from digitlab.trainer import Result
+
+
+def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = None) -> Picture:
+    """Show how often each class (row) is read as each class (column).
+
+    Colour shows the mistakes only: beside the right answers they would all look alike.
+
+    Args:
+        result: what `evaluate` returns.
+        rates: percent of the row in place of counts.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for no digits, or labels outside 0 to 9.
+    """
+    matrix = confusion_matrix(result.predictions, result.labels).numpy()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    wrong = matrix * (1 - np.eye(N_CLASSES, dtype=int))
+    colored = wrong * (shares / np.maximum(matrix, 1) if rates else 1)
+    most = colored.max() or 1
+    figure, (ax,) = canvas(ax, (5.6, 5.4))
+    ax.imshow(colored, cmap="Blues", vmin=0, vmax=1.2 * most)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        share, number = 100 * shares[row, column], matrix[row, column]
+        color = "white" if colored[row, column] > 0.6 * most else "black"
+        weight = "bold" if row == column else "normal"
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "size": 8,
+            "color": color,
+            "weight": weight,
+        }
+        ax.text(column, row, f"{share:.1f}" if rates else f"{number}", **style)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks(range(N_CLASSES))
+        axis.set_ticks(np.arange(N_CLASSES + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="#cccccc", linewidth=0.6)
+    ax.tick_params(which="minor", length=0)
+    ax.set_xlabel("read as (colour: mistakes)")
+    ax.set_ylabel("true class")
+    title = f"{matrix.trace()} of {count(matrix.sum(), 'digit')} read correctly"
+    ax.set_title(f"{title} (percent of each row)" if rates else title)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:3].tolist()
+    worst = [divmod(place, N_CLASSES) for place in order]
+    said = [f"{t} read as {r}, {count(wrong[t, r], 'time')}" for t, r in worst if wrong[t, r]]
+    alt = "; ".join(
+        [f"Confusion matrix: {title}", *([f"most confused: {said[0]}"] if said else [])]
+    )
+    alt = "; ".join([alt, *said[1:]]) + "."
+    shown = (100 * shares).round(2) if rates else matrix
+    recalls = shares.diagonal().round(4)
+    rows = [(digit, *shown[digit].tolist(), recalls[digit]) for digit in range(N_CLASSES)]
+    header = ("true class", *(f"as {digit}" for digit in range(N_CLASSES)), "recall")
+    return Picture(figure, (ax,), title, alt, rows, header)
+
+
+def plot_predictions(
+    split: Split,
+    result: Result,
+    *,
+    n: int = 12,
+    positions: Tensor | None = None,
+    columns: int = 3,
+) -> Picture:
+    """Show digits beside the three classes that a model finds most probable.
+
+    The true class is bold and its bar dark; where the model is wrong, the digit is framed.
+
+    Args:
+        split: the digits.
+        result: what `evaluate` returns for this split.
+        n: how many digits.
+        positions: int64 (M,), of the digits in the split; None for the first ones.
+        columns: digits in a row.
+
+    Raises:
+        ValueError: for no digits, more than 60, or the result of another split.
+    """
+    _check(split, result)
+    positions = (torch.arange(len(split)) if positions is None else positions)[:n]
+    if not 0 < len(positions) <= 60:
+        raise ValueError(f"a gallery with probabilities shows 1 to 60 digits, not {len(positions)}")
+    chosen, probabilities = split.pick(positions), result.probabilities[positions]
+    truth, read = chosen.labels.tolist(), probabilities.argmax(dim=1).tolist()
+    room = np.full(
+        (len(chosen), SIZE + 3, 2 * SIZE + 16), np.nan
+    )  # the digit, and right of it bars
+    room[:, :SIZE, :SIZE] = chosen.images.numpy()
+    wrong = [f"{t} read as {r}" for t, r in zip(truth, read, strict=True) if t != r]
+    title = f"{len(chosen) - len(wrong)} of {count(len(chosen), 'digit')} read correctly"
+    says = f"{title} (bold: true class{'; framed: wrong' * bool(wrong)})"
+    figure, ax, corners = tiles(None, room, columns, title=says)
+    ax.autoscale(False)
+    for i, (x, y) in enumerate(corners):
+        if truth[i] != read[i]:
+            frame(ax, corners[i], (SIZE, SIZE))
+        _draw_bars(ax, x + SIZE, y, probabilities[i], truth[i])
+    alt = f"{title}, each beside its most probable classes"
+    alt += f"; wrong: {listed(wrong)}." if wrong else "."
+    place = torch.arange(len(chosen))
+    sure, right = (probabilities[place, torch.tensor(k)].tolist() for k in (read, truth))
+    rows = [
+        (position, truth[i], read[i], round(sure[i], 4), round(right[i], 4))
+        for i, position in enumerate(positions.tolist())
+    ]
+    header = ("position", "label", "read as", "probability", "probability of the label")
+    return Picture(figure, (ax,), title, alt, rows, header)
+
+
+def _draw_bars(ax: Axes, x: int, y: int, probabilities: Tensor, truth: int) -> None:
+    """Draw the probabilities of three classes right of a digit: the highest, and the true one."""
+    classes = probabilities.argsort(descending=True).tolist()
+    classes = classes[:3] if truth in classes[:3] else [*classes[:2], truth]
+    for k, digit in enumerate(classes):
+        p, middle = probabilities[digit].item(), y + 4 + 9.5 * k
+        color, weight = (COLORS[0], "bold") if digit == truth else ("#999999", "normal")
+        ax.barh(middle, 18 * p, left=x + 8, height=6, color=color)
+        style: dict[str, Any] = {"va": "center", "size": 9, "weight": weight, "in_layout": False}
+        ax.text(x + 3, middle, str(digit), **style)
+        ax.text(x + 9 + 18 * p, middle, f"{100 * p:.0f} %", **style)
+
+
+def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3) -> Picture:
+    """Show the worst mistakes: the digits whose true class got the lowest probability.
+
+    Args:
+        split: the digits.
+        result: what `evaluate` returns for this split.
+        n: how many, at most 60.
+        columns: digits in a row.
+
+    Raises:
+        ValueError: for no digits, or the result of another split.
+    """
+    _check(split, result)
+    wrong = torch.nonzero(result.predictions != result.labels)[:, 0]
+    if not len(wrong):
+        figure, (ax,) = canvas(None, (4.5, 0.6))
+        ax.set_axis_off()
+        title = f"No mistake in {count(len(split), 'digit')}"
+        ax.text(0.5, 0.5, title, ha="center", va="center", size=12)
+        return Picture(figure, (ax,), title, f"{title}.")
+    order = nll(result.logits, result.labels)[wrong].argsort(descending=True)
+    picture = plot_predictions(split, result, n=n, positions=wrong[order], columns=columns)
+    title = f"The worst {len(picture.rows)} of {count(len(wrong), 'mistake')}"
+    picture.axes[0].set_title(f"{title} (bold: true class)")
+    alt = f"{title} in {count(len(split), 'digit')}: {picture.alt.partition('wrong: ')[2]}"
+    return dataclasses.replace(picture, title=title, alt=alt)
+
+
+def _check(split: Split, result: Result) -> None:
+    """Refuse what is empty, does not belong together or is not a number."""
+    need_digits(split)
+    if not torch.equal(split.labels, result.labels):
+        raise ValueError(
+            "this result belongs to other digits; make it with dl.evaluate(model, split)"
+        )
+    need_numbers(result.logits.numpy(), "logits")
+
+
+def plot_reliability(result: Result, *, bins: int = 15, ax: Axes | None = None) -> Picture:
+    """Show whether a model is right as often as it is sure.
+
+    Bars at the points reach over two standard errors: few digits say little.
+
+    Args:
+        result: what `evaluate` returns.
+        bins: steps of the probability from 0 to 1.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for no digits, or logits that are not numbers.
+    """
+    need_numbers(result.logits.numpy(), "logits")
+    found = calibration(result.probabilities, result.labels, bins=bins)
+    filled = found.counts > 0
+    sure, right, counts = (
+        values[filled].numpy() for values in (found.confidence, found.accuracy, found.counts)
+    )
+    smooth = (right * counts + 1) / (counts + 2)  # keeps the error of 1 of 1 above zero
+    errors = 2 * np.sqrt(smooth * (1 - smooth) / counts)
+    low_high = np.stack([np.minimum(errors, right), np.minimum(errors, 1 - right)])
+    figure, (ax,) = canvas(ax, (4.6, 4.6))
+    ax.plot([0, 1], [0, 1], color="#666666", linestyle="--", label="as right as sure")
+    ax.errorbar(sure, right, low_high, fmt="o", color=COLORS[0], capsize=3, label="this model")
+    ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+    ax.grid(alpha=0.3)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    ax.set_xlabel("probability of the prediction")
+    ax.set_ylabel("how often it is right")
+    ax.legend(loc="upper left")
+    mean_sure, mean_right = np.average([sure, right], axis=1, weights=counts)
+    title = f"Expected calibration error {100 * found.error:.1f} %"
+    ax.set_title(title)
+    gap = mean_sure - mean_right
+    verdict = (
+        "about as sure as right" if abs(gap) < 0.005 else "too sure" if gap > 0 else "too unsure"
+    )
+    alt = (
+        f"{title}: over {count(int(counts.sum()), 'digit')} the model is {100 * mean_sure:.1f} % "
+        f"sure on average and right in {100 * mean_right:.1f} %, {verdict}."
+    )
+    rows = list(zip(sure.round(4), right.round(4), counts.tolist(), strict=True))
+    return Picture(figure, (ax,), title, alt, rows, ("probability", "right", "digits"))
+
+
+def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) -> Picture:
+    """Show the test accuracy of recipes against their parameters and their seconds of training.
+
+    A point is the mean of a recipe's seeds; its bar goes from the lowest to the highest.
+
+    Args:
+        rows: what `results` returns.
+        data: take the rows of this data set; None where they are all of one.
+
+    Raises:
+        ValueError: for no rows, or rows of several data sets.
+    """
+    known = sorted({row["data"] for row in rows})
+    if data is not None and data not in known:
+        raise unknown("data set in these results", data, known)
+    rows = [row for row in rows if data in (None, row["data"])]
+    if not rows:
+        raise ValueError("there are no results to show; measure some with `digitlab study`")
+    if len({row["data"] for row in rows}) > 1:
+        raise ValueError(
+            f"results on {' and '.join(known)} cannot be compared; choose one: data={known[0]!r}"
+        )
+    recipes = {
+        name: [row for row in rows if row["recipe"] == name]
+        for name in dict.fromkeys(row["recipe"] for row in rows)
+    }
+    figure, axes = canvas(None, (WIDTH, 3.6), 2)
+    table = []
+    for number, (name, seeds) in enumerate(recipes.items()):
+        accuracies = [row["test_accuracy"] for row in seeds]
+        accuracy = float(np.mean(accuracies))
+        bar = [[accuracy - min(accuracies)], [max(accuracies) - accuracy]]
+        x = [float(np.mean([row[field] for row in seeds])) for field in ("parameters", "seconds")]
+        look: dict[str, Any] = {
+            "color": COLORS[number % len(COLORS)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
+        for axis, value in zip(axes, x, strict=True):
+            axis.errorbar([value], [accuracy], bar, capsize=3, linestyle="", label=name, **look)
+        table.append((name, round(accuracy, 4), round(x[0]), round(x[1], 1), len(seeds)))
+    for axis, label in zip(axes, ("parameters", "seconds of training"), strict=True):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlabel(label)
+        axis.grid(alpha=0.3)
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes[0].set_ylabel("test accuracy")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
+    title = f"{count(len(recipes), 'recipe')} on {rows[0]['data']}"
+    figure.suptitle(title, size="large")
+    said = [f"{n} {100 * a:.2f} % with {p} parameters in {s} seconds" for n, a, p, s, _ in table]
+    header = ("recipe", "test accuracy", "parameters", "seconds", "seeds")
+    return Picture(figure, tuple(axes), title, f"{title}: {'; '.join(said)}.", table, header)

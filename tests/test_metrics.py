@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from digitlab import metrics
+
+LABELS = torch.tensor([0, 1, 1, 2])
+PREDICTIONS = torch.tensor([0, 1, 7, 2])
+
+
+def test_accuracy_is_the_fraction_of_right_predictions():
+    assert metrics.accuracy(PREDICTIONS, LABELS) == 0.75
+
+
+def test_logits_count_as_their_highest_class():
+    logits = F.one_hot(PREDICTIONS, 10).float()
+
+    assert metrics.accuracy(logits, LABELS) == 0.75
+
+
+def test_confusion_matrix_has_the_truth_in_its_rows():
+    matrix = metrics.confusion_matrix(PREDICTIONS, LABELS)
+
+    assert matrix.dtype == torch.int64
+    assert matrix.shape == (10, 10)
+    assert matrix[1, 7] == 1
+    assert matrix[7, 1] == 0
+    assert matrix.sum() == 4
+    assert matrix.trace() == 3
+
+
+def test_recall_of_a_class_without_digits_is_nan():
+    recall = metrics.recall(PREDICTIONS, LABELS)
+
+    assert recall[:3].tolist() == [1, 0.5, 1]
+    assert recall[3:].isnan().all()
+
+
+def test_mean_nll_is_the_cross_entropy():
+    logits = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(50) % 10
+
+    losses = metrics.nll(logits, labels)
+
+    assert losses.shape == (50,)
+    assert losses.mean().item() == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def sure(probability: float, n: int) -> torch.Tensor:
+    """Give class 0 this probability, `n` times."""
+    rest = torch.full((n, 9), (1 - probability) / 9)
+    return torch.cat([torch.full((n, 1), probability), rest], dim=1)
+
+
+def test_calibration_error_is_the_gap_between_sure_and_right():
+    labels = torch.tensor([0] * 6 + [1] * 4)  # right in 60 %
+
+    found = metrics.calibration(sure(0.9, 10), labels)
+
+    assert found.error == pytest.approx(0.3)
+    assert found.counts.sum() == 10
+    assert (found.counts > 0).sum() == 1
+
+
+def test_calibration_error_weighs_bins_by_their_digits():
+    probabilities = torch.cat([sure(0.5, 1), sure(1.0, 3)])
+
+    found = metrics.calibration(probabilities, torch.zeros(4, dtype=torch.int64))
+
+    assert found.error == pytest.approx(0.5 / 4)
+
+
+def test_a_bin_holds_its_upper_edge():
+    found = metrics.calibration(sure(0.5, 1), torch.zeros(1, dtype=torch.int64), bins=2)
+
+    assert found.counts.tolist() == [1, 0]
+    assert math.isnan(found.accuracy[1])
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "words"),
+    [
+        (torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), "no digits"),
+        (PREDICTIONS, torch.tensor([0, 1, 2, 10]), "labels must be whole numbers from 0 to 9"),
+        (torch.tensor([0, 1, 2, -1]), LABELS, "predictions must be whole numbers"),
+        (PREDICTIONS.float(), LABELS, "predictions must be whole numbers"),
+        (PREDICTIONS[:3], LABELS, "must be as many"),
+        (torch.zeros(4, 7), LABELS, r"must have the shape \(N,\) or \(N, 10\)"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_in_one_sentence(predictions, labels, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.confusion_matrix(predictions, labels)
+
+
+@pytest.mark.parametrize("bad", [1.5, float("nan")])
+def test_calibration_refuses_what_are_no_probabilities(bad):
+    with pytest.raises(ValueError, match=r"result\.probabilities"):
+        metrics.calibration(torch.full((2, 10), bad), LABELS[:2])
