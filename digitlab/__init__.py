@@ -15,6 +15,7 @@ _NAMES = {
         "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
     ),
     "recipes": "RECIPES Recipe document_recipes",
+    "metrics": "accuracy calibration confusion_matrix nll recall",
     "trainer": "SCHEDULES History Result Trainer evaluate one_cycle",
     "runs": (
         "Comparison Run build_optimizer compare load_run pretrained pretrained_run results train"

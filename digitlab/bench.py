@@ -50,9 +50,7 @@ def bench_data(repeats: int = 5) -> dict[str, Any]:
 def _joined(first: Split, second: Split) -> Split:
     import torch
 
-    return Split(
-        torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels])
-    )
+    return Split(torch.cat([first.images, second.images]), torch.cat([first.labels, second.labels]))
 
 
 def _torchvision_way(split: Split) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,13 +63,15 @@ def train(args: argparse.Namespace) -> Answer:
         RECIPES[args.name]  # an unknown name is refused before data are looked for
     elif args.name is None and not args.resume:
         raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}, or all")
+    if args.name == "all" and (args.out or args.resume):
+        raise ValueError("--out and --resume take one recipe, not all; name the recipe")
     digits = None if args.resume and args.data == "auto" else load(args.data)
     if args.name == "all":
-        if args.out or args.resume:
-            raise ValueError("--out and --resume take one recipe, not all; name the recipe")
         summaries = []
         for recipe in document_recipes():
             run = train_recipe(recipe, digits, seed=args.seed, epochs=args.epochs)
+            if not run.finished:
+                raise KeyboardInterrupt
             summaries.append(run.summary() | {"file": None})
             print(f"{recipe.name}: {run.scores['test_accuracy']:.2%} on test", file=sys.stderr)
         return summaries, _summary_table(summaries)
@@ -77,11 +80,10 @@ def train(args: argparse.Namespace) -> Answer:
         args.name, digits, seed=args.seed, epochs=args.epochs, out=out, resume=args.resume
     )
     summary = run.summary() | {"file": out}
-    text = _summary_table([summary])
-    if run.history.stopped:
-        text += f"\n{run.history.stopped}"
-        text += f"; go on with: digitlab train --resume {out}" if out else ""
-    return summary, text
+    args.failed = not run.finished
+    if out and not run.finished:
+        print(f"go on with: digitlab train --resume {shlex.quote(out)}", file=sys.stderr)
+    return summary, _summary_table([summary])
 
 
 def _summary_table(summaries: list[dict[str, Any]]) -> str:
@@ -247,12 +249,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, one digit each")
 
     command = add(study)
-    command.add_argument("name", metavar="NAME", help="documents")
+    command.add_argument("name", metavar="NAME", help="which study: documents")
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")
 
     command = add(bench)
-    command.add_argument("name", metavar="NAME", help="data")
+    command.add_argument("name", metavar="NAME", help="which measurement: data")
 
     command = add(figures)
     command.add_argument("--out", default="figures", metavar="FOLDER", help="default: figures")
@@ -262,7 +264,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 1 where a check failed, or 2 for a mistake in what came in."""
+    """Run one command; return 0, or 1 where a check failed or Ctrl-C came, or 2 for a mistake."""
     args = parser().parse_args(arguments)
     args.failed = False
     try:

@@ -37,7 +37,10 @@ def digitize(image: Image.Image | str | os.PathLike[str]) -> Digitized:
         ValueError: for a file that is no picture, or a picture without ink.
     """
     picture = image if isinstance(image, Image.Image) else _open(image)
-    picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):
+        picture = _eight_bits(picture)
+    picture = picture.convert("RGBA")
     paper = Image.new("RGBA", picture.size, "white")
     grey = np.asarray(Image.alpha_composite(paper, picture).convert("L"))
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
@@ -57,6 +60,14 @@ def digitize(image: Image.Image | str | os.PathLike[str]) -> Digitized:
     return Digitized(pixels, steps)
 
 
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Bring larger numbers down to 8 bits; Pillow would cut off what lies above 255."""
+    values = np.asarray(picture, dtype=float)
+    high = values.max()
+    white = next((white for white in (1, 255, 65_535) if high <= white), high)
+    return Image.fromarray((values.clip(0) * (255 / white)).astype(np.uint8))
+
+
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     name = os.path.basename(os.fspath(path))
     try:
@@ -67,5 +78,7 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
         raise ValueError(f"there is no file {name!r} here; check the name") from None
     except UnidentifiedImageError:
         raise ValueError(f"{name!r} is no picture that Pillow can read; use PNG or JPEG") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{name!r} is too large to read; make it smaller first") from None
     except OSError as error:
         raise ValueError(f"{name!r} cannot be read whole ({error}); save it again") from None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
+import struct
 import sys
 import time
 import zlib
@@ -91,7 +93,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         uint8 or int32, in the shape that the file states.
 
     Raises:
-        DamagedFileError: for a file that is truncated, corrupted or not IDX at all.
+        DamagedFileError: for a file that is truncated, corrupted, unreadable or not IDX at all.
 
     Source: LeCun et al., "The MNIST database of handwritten digits".
     """
@@ -106,6 +108,13 @@ def _uncompressed(path: Path) -> bytes:
         raise DamagedFileError(
             f"{path.name} is truncated or corrupted ({error}); delete it and get it anew"
         ) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFileError(
+            f"{path.name} cannot be read ({error.strerror}); give yourself the permission to read "
+            "it, or get it anew"
+        ) from None
 
 
 def _parse_idx(content: bytes, name: str) -> np.ndarray:
@@ -116,8 +125,13 @@ def _parse_idx(content: bytes, name: str) -> np.ndarray:
             f"but it begins with {list(content[:4])}; delete it and get it anew"
         )
     dtype, start = types[content[2]], 4 + 4 * content[3]
-    shape = tuple(np.frombuffer(content[4:start], ">i4").tolist())
-    expected = start + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    if len(content) < start:
+        raise DamagedFileError(
+            f"{name} should hold {start} bytes or more for its {content[3]} dimensions, but it "
+            f"holds {len(content)}; delete it and get it anew"
+        )
+    shape = struct.unpack_from(f">{content[3]}I", content, 4)
+    expected = start + dtype.itemsize * math.prod(shape)
     if len(content) != expected:
         raise DamagedFileError(
             f"{name} should hold {expected} bytes for its shape {shape}, but it holds "
@@ -137,8 +151,8 @@ def read_verified(path: Path, name: str, shape: tuple[int, ...], sha256: str | N
     values = _parse_idx(content, path.name)
     if values.shape != shape:
         raise DamagedFileError(
-            f"{path.name} should have the shape {shape}, but it has {values.shape}: another file "
-            f"under this name? Put {name} in its place"
+            f"{path.name} should have the shape {shape}, but it has {values.shape}, as if another "
+            f"file lay under this name; put {name} in its place"
         )
     found = hashlib.sha256(content).hexdigest()
     if sha256 and found != sha256:
@@ -169,9 +183,9 @@ def cache_folder() -> Path:
 
 def _places(folder: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:
     if folder is not None:
-        yield "folder", _existing(Path(folder), "folder")
+        yield "folder", _existing(Path(folder).expanduser(), "folder")
     if from_environment := os.environ.get("DIGITLAB_DATA"):
-        yield "$DIGITLAB_DATA", _existing(Path(from_environment), "DIGITLAB_DATA")
+        yield "$DIGITLAB_DATA", _existing(Path(from_environment).expanduser(), "DIGITLAB_DATA")
     here = Path.cwd()
     for parent in (here, *here.parents):
         yield "data/", parent / "data"
@@ -204,8 +218,8 @@ def find(name: str, folder: str | os.PathLike[str] | None = None) -> Found | Non
                 return Found(kind, {file: path for file, path in paths.items() if path})
             if len(missing) < len(FILES) and kind != "cache":  # a download goes on there
                 raise ValueError(
-                    f"the {kind} folder holds only some of {source.title}'s files: "
-                    f"{', '.join(missing)} missing; add them or remove the others"
+                    f"only some of {source.title}'s files are there ({kind}), and "
+                    f"{', '.join(missing)} not; add what is missing, or remove the others"
                 )
     return None
 
@@ -225,24 +239,6 @@ def read_all(name: str, found: Found) -> dict[str, np.ndarray]:
 
 
 # --- Downloading --------------------------------------------------------------------------------
-
-
-class _Deadline:
-    """Stand in for pooch's progress bar: say what is coming, and end a download that drags on."""
-
-    def __init__(self, file: str) -> None:
-        self.file, self.total = file, 0
-        self.end = time.monotonic() + DOWNLOAD_SECONDS
-
-    def update(self, n_bytes: int) -> None:
-        if time.monotonic() > self.end:
-            raise TimeoutError(f"{self.file} took more than {DOWNLOAD_SECONDS} seconds")
-
-    def reset(self) -> None:
-        print(f"downloaded {self.file}: {self.total} bytes", file=sys.stderr)
-
-    def close(self) -> None:
-        pass
 
 
 def download(name: str) -> Found:
@@ -270,15 +266,39 @@ def download(name: str) -> Found:
 def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path:
     import pooch
     import requests
+    import urllib3
 
     problems = []
     for mirror in mirrors:
-        downloader = pooch.HTTPDownloader(
-            timeout=(CONNECT_SECONDS, 20), progressbar=_Deadline(file)
-        )
         try:
-            path = pooch.retrieve(mirror + file, f"md5:{md5}", file, folder, downloader=downloader)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = pooch.retrieve(mirror + file, f"md5:{md5}", file, folder, downloader=_fetch)
             return Path(path)
-        except (requests.RequestException, ValueError, OSError) as error:
-            problems.append(f"{mirror}: {type(error).__name__}")
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            problem = type(error).__name__
+        except OSError as error:
+            problem = error.strerror or str(error)
+        except ValueError:
+            problem = "other bytes than the published ones"
+        problems.append(f"{mirror}: {problem}")
     raise OSError(f"{file} could not be downloaded ({'; '.join(problems)})")
+
+
+def _fetch(url: str, target: str, _: object) -> None:
+    """Write what an address holds to a file; end a download that drags on."""
+    import requests
+
+    end = time.monotonic() + DOWNLOAD_SECONDS
+    headers = {"Accept-Encoding": "identity"}  # the MD5 sum is that of the bytes as they are kept
+    timeout = (CONNECT_SECONDS, 20)
+    with (
+        requests.get(url, headers=headers, stream=True, timeout=timeout) as response,
+        open(target, "wb") as file,
+    ):
+        if response.status_code != 200:
+            raise OSError(f"status {response.status_code}")
+        print(f"downloading {url}", file=sys.stderr)
+        while part := response.raw.read1(2**16):  # what has come by now, without waiting for more
+            file.write(part)
+            if time.monotonic() > end:
+                raise TimeoutError(f"it took more than {DOWNLOAD_SECONDS} seconds")

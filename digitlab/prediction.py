@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from digitlab.data import SIZE, Split, as_pixels
 from digitlab.digitize import digitize
 from digitlab.tables import html_table
+from digitlab.trainer import read_logits
 
 Picturelike = Tensor | np.ndarray | Image.Image | str | os.PathLike[str]
 
@@ -68,12 +68,7 @@ def predict(
     if not ready:
         return []
     pixels = torch.stack([one for one, _ in ready])  # (N, 1, 28, 28)
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        probabilities = model(pixels.to(device)).float().softmax(dim=1).cpu()
-    model.train(was_training)
+    probabilities = read_logits(model, pixels.split(1000)).softmax(dim=1)
     predictions = [
         Prediction(int(p.argmax()), float(p.max()), p, one[0], steps)
         for p, (one, steps) in zip(probabilities, ready, strict=True)
@@ -95,7 +90,7 @@ def _as_list(images: Any) -> list[Any] | None:
 
 def _prepare(image: object) -> tuple[Tensor, dict[str, np.ndarray]]:
     """Return pixels float (1, 28, 28) in [0, 1] and the steps that made them."""
-    if isinstance(image, str | Path | Image.Image):
+    if isinstance(image, str | os.PathLike | Image.Image):
         digitized = digitize(image)
         return as_pixels(torch.from_numpy(digitized.pixels)), digitized.steps
     if not isinstance(image, Tensor | np.ndarray):
@@ -103,7 +98,7 @@ def _prepare(image: object) -> tuple[Tensor, dict[str, np.ndarray]]:
             f"a digit must be a tensor, an array, a Pillow image or a file name, not "
             f"{type(image).__name__}"
         )
-    pixels = torch.as_tensor(image)
+    pixels = torch.as_tensor(np.array(image) if isinstance(image, np.ndarray) else image)  # a copy
     if pixels.shape not in ((SIZE, SIZE), (1, SIZE, SIZE)):
         raise ValueError(
             f"a digit must have the shape (28, 28) or (1, 28, 28), not {tuple(pixels.shape)}; "

@@ -39,13 +39,13 @@ class Run:
 
     Attributes:
         recipe: every decision.
-        model: with its last weights.
+        model: with its last weights, in evaluation mode.
         history: one entry for each epoch.
         data: the name of the data set really used.
         sizes: digits in "train", "valid" and "test".
         seed: of weights, order and dropout.
         epochs: how many were planned.
-        scores: loss and accuracy in [0, 1] on each split; empty while training is not finished.
+        scores: loss and accuracy in [0, 1] on each split; empty in a file written between epochs.
         state: what `train(resume=...)` needs; None in a small file.
     """
 
@@ -63,6 +63,11 @@ class Run:
     def seconds(self) -> float:
         """Seconds spent on batches, augmentation and steps."""
         return sum(self.history.seconds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all planned epochs were trained."""
+        return len(self.history) == self.epochs
 
     def summary(self) -> dict[str, Any]:
         """Return what the run was and reached, as plain values; accuracies in [0, 1]."""
@@ -99,15 +104,14 @@ class Run:
             "weights": _halved(weights) if small else weights,
             "state": None if small else self.state,
         }
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False, suffix=".part") as part:
-            try:
-                torch.save(content, part)
-                part.close()
-                os.replace(part.name, path)
-            finally:
-                Path(part.name).unlink(missing_ok=True)
+        path = _place_for(path)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                torch.save(content, file)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
     def __repr__(self) -> str:
@@ -115,6 +119,21 @@ class Run:
 
     def _repr_html_(self) -> str:
         return html_table(list(self.summary().items()), caption=f"Run of {self.recipe.name}")
+
+
+def _place_for(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that can be written, and make its folder."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written ({error.strerror}); name another file"
+        ) from None
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a folder or a device, so no run can be kept there")
+    return path
 
 
 def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -163,6 +182,8 @@ def train(
     Raises:
         ValueError: for names, digits or a file that cannot be used.
     """
+    if out:
+        _place_for(out)  # else the first epoch would be lost
     begun = load_run(resume) if resume else None
     digits = digits or load(begun.data if begun else "auto")
     sizes = {"train": len(digits.train), "valid": len(digits.valid), "test": len(digits.test)}
@@ -173,6 +194,8 @@ def train(
         raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}")
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
     seed = seed or 0
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
     epochs = recipe.epochs_for(len(digits.train)) if epochs is None else epochs
     model = build_model(recipe, seed=seed)
     trainer = Trainer(
@@ -206,6 +229,7 @@ def train(
     for name in sizes:
         result = evaluate(model, getattr(digits, name))
         scores |= {f"{name}_accuracy": result.accuracy, f"{name}_loss": result.loss}
+    model.eval()
     run = run_so_far(history, scores)
     if out:
         run.save(out)
@@ -222,6 +246,8 @@ def _check_resumable(
 ) -> None:
     if begun.state is None:
         raise ValueError("this file holds no training that could go on: train the recipe anew")
+    if isinstance(recipe, Recipe) and recipe != begun.recipe:
+        raise ValueError("the file to resume was trained with other settings; leave the recipe out")
     name = recipe.name if isinstance(recipe, Recipe) else recipe
     asked = {"recipe": name, "data": data, "seed": seed, "epochs": epochs, "sizes": sizes}
     for key, value in asked.items():
@@ -267,7 +293,7 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
             state,
         )
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = "it lacks " * isinstance(error, KeyError) + " ".join(str(error).split())
         raise ValueError(f"{path.name} is no run that can be used: {reason}") from None
 
 
@@ -278,21 +304,24 @@ def _read(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path.name} is not a saved run, or is cut short; save the run again")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():  # torch compares no checksums
+                raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         content = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError:
         raise ValueError(
             f"{path.name} holds more than numbers and text, which could run code; it was not "
             "loaded: use only files that digitlab saved"
         ) from None
-    except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # damage can make the reader stumble in any way
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(f"{path.name} is damaged ({reason}); save the run again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path.name} was not saved by digitlab; load it with torch.load")
-    if content["version"] > FORMAT_VERSION:
+    if content.get("version") not in range(1, FORMAT_VERSION + 1):
         raise ValueError(
-            f"{path.name} was saved by a newer digitlab (format {content['version']}, this one "
-            f"reads up to {FORMAT_VERSION}); update digitlab"
+            f"{path.name} was saved by a newer digitlab (format {content.get('version')}, this "
+            f"one reads up to {FORMAT_VERSION}); update digitlab"
         )
     return content
 
@@ -306,7 +335,9 @@ def results(folder: str | os.PathLike[str] = PACKAGE / "results") -> list[dict[s
     Each holds what `Run.summary` returns, and `machine`, `versions` and `date`.
     """
     return [
-        row for path in sorted(Path(folder).glob("*.jsonl")) for row in read_rows(path)
+        row
+        for path in sorted(Path(folder).glob("*.jsonl"))
+        for row in read_rows(path)
         if "test_accuracy" in row
     ]
 
@@ -368,7 +399,8 @@ class Comparison:
 def compare(run: Run) -> Comparison:
     """Compare a run with the stored results of many seeds.
 
-    Source: the 99 % prediction interval of Student's t, for one more run of the same kind.
+    Source: the 99 % prediction interval of Student's t for one more run of the same kind, and one
+    digit more to each side.
     """
     from scipy.stats import t
 
@@ -383,7 +415,8 @@ def compare(run: Run) -> Comparison:
         text = f"unknown: there are no stored runs like this one of {what} to compare it with"
         return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
     middle, n = mean(same), len(same)
-    reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5
+    one_digit = 1 / run.sizes["test"]  # accuracies are no finer than this
+    reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5 + one_digit
     low, high = middle - reach, min(middle + reach, 1.0)
     verdict = "low" if accuracy < low else "high" if accuracy > high else "usual"
     advice = {

@@ -51,9 +51,11 @@ def study(
         weights: the folder of the models that are shipped.
 
     Raises:
-        ValueError: for an unknown study.
+        ValueError: for an unknown study, or no seed.
     """
     recipes = STUDIES[name]
+    if n_seeds < 1:
+        raise ValueError(f"a study takes at least 1 seed, not {n_seeds}")
     path = results / f"{name}.jsonl"
     done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
     for data in DATA_SETS:
@@ -64,6 +66,8 @@ def study(
                     continue
                 digits = digits or load(data)
                 run = train(recipe, digits, seed=seed)
+                if not run.finished:
+                    raise KeyboardInterrupt  # half a training is no result
                 if {"data": data, "seed": seed} == SHIPPED:
                     ship(run, weights)
                 row = run.summary() | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,11 +31,15 @@ Schedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
     """Raise the learning rate to the optimizer's own, then lower it to nearly 0.
 
+    Momentum stays as the optimizer has it.
+
     Source: Smith and Topin 2018, "Super-convergence".
     """
     # a scheduler that was here before left "max_lr", and "lr" as low as it went
     highest = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=n_steps)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, highest, total_steps=n_steps, cycle_momentum=False
+    )
 
 
 SCHEDULES: Registry[Schedule | None] = Registry(
@@ -372,16 +377,14 @@ class Trainer:
 
     def _check_model(self, images: Tensor) -> None:
         try:
-            logits = read_logits(self.model, [images])
-        except (RuntimeError, ValueError, IndexError) as error:
-            reason = str(error).splitlines()[0]
+            shape = read_logits(self.model, [images]).shape
+            found = "" if shape == (len(images), N_CLASSES) else f"it returned {tuple(shape)}"
+        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            found = f"{type(error).__name__}: {error}".splitlines()[0]
+        if found:
             raise ValueError(
-                f"the model does not take images of shape (N, 1, 28, 28): {reason}"
-            ) from error
-        if logits.shape != (len(images), N_CLASSES):
-            raise ValueError(
-                f"the model must return logits of shape (N, 10), but for {len(images)} digits it "
-                f"returned {tuple(logits.shape)}"
+                "the model must take images (N, 1, 28, 28) and return logits (N, 10), but with "
+                f"N={len(images)}: {found}"
             )
 
 
@@ -402,4 +405,5 @@ def _own_randomness(seed: int) -> Iterator[None]:
 
 
 def _progress(n_steps: int) -> Any:
-    return tqdm(total=n_steps, unit="batch", leave=False, disable=None)  # None: not in a log file
+    off = bool(os.environ.get("TQDM_DISABLE")) or None  # None: where it is not watched, as in a log
+    return tqdm(total=n_steps, unit="batch", leave=False, disable=off)

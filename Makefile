@@ -1,0 +1,46 @@
+# What one can do here; needs Python 3.11 or newer, make and a package index.
+PYTHON ?= python3
+PY = .venv/bin/python
+
+help:     ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.installed  ## make .venv and install everything into it (once, a few minutes, 6 GB)
+
+course: setup  ## run every notebook; the executed copies go to build/
+	@$(PY) -m digitlab.course
+
+test: setup  ## all tests: the library's, then every notebook
+	$(PY) -m pytest tests
+	@$(PY) -m digitlab.course --test
+
+lab: setup  ## open JupyterLab at the first notebook
+	$(PY) -m jupyterlab $(firstword $(sort $(wildcard notebooks/*.ipynb)))
+
+outputs: setup  ## run the notebooks on MNIST and write their outputs back
+	@$(PY) -m digitlab.course --write
+
+lint: setup  ## style and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy digitlab
+
+clean:  ## remove build/ and caches (the environment too: rm -rf .venv)
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache
+	find . -path ./.venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+# The stamp holds what was installed, so that a new date on these files alone installs nothing.
+# Without it .venv may be half made: start afresh (pip keeps its downloads).
+.venv/.installed: pyproject.toml constraints.txt
+	@if cat $^ | cmp -s - $@; then touch $@; else $(MAKE) --no-print-directory install; fi
+
+install:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "digitlab needs Python 3.11 or newer, and '$(PYTHON)' is not: install it from" \
+	    "python.org, then name it, for example: make setup PYTHON=python3.13" >&2; exit 1; }
+	@echo "setting up .venv: a few minutes the first time"
+	@test -f .venv/.installed || $(PYTHON) -m venv --clear .venv
+	@$(PY) -m pip --disable-pip-version-check install -q -e ".[course,test]" -c constraints.txt
+	@cat pyproject.toml constraints.txt > .venv/.new && mv .venv/.new .venv/.installed
+
+.PHONY: help setup course test lab outputs lint clean install

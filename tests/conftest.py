@@ -1,0 +1,45 @@
+"""Digits that several test modules share: drawn ones, the embedded ones, and MNIST where it is."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from digitlab import files
+from digitlab.data import Digits, Split, load
+
+
+def strokes(n: int, seed: int) -> Split:
+    """Draw pictures of three random strokes each; the labels go round the ten classes."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for points in rng.integers(4, 24, (n, 4, 2)):
+        picture = Image.new("L", (28, 28))
+        ImageDraw.Draw(picture).line([tuple(map(int, p)) for p in points], fill=255, width=2)
+        images.append(np.asarray(picture))
+    return Split(torch.from_numpy(np.stack(images)), torch.arange(n) % 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small batches gain nothing from a second thread, and lose much where another test has it."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny() -> Split:
+    """Return 40 pictures of random strokes, four of each class."""
+    return strokes(40, seed=0)
+
+
+@pytest.fixture(scope="session")
+def optdigits() -> Digits:
+    return load("optdigits")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Digits:
+    """Return the real MNIST, where it is at hand without downloading."""
+    if files.find("mnist") is None:
+        pytest.skip("MNIST is not at hand: set DIGITLAB_DATA to a folder with its files")
+    return load("mnist")

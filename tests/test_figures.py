@@ -1,0 +1,65 @@
+"""figures/ and README: what they show is what the code and the stored results say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from digitlab.figures import draw_graphs
+from digitlab.graphs import graph_parts
+from digitlab.runs import results
+from digitlab.study import summary_table
+
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "figures"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GRAPHS = {name: picture for name, picture in draw_graphs() if name.endswith(".svg")}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_stored_graph_has_the_nodes_labels_and_edges_of_the_model(name):
+    stored = (FIGURES / name).read_text(encoding="utf-8")
+    assert graph_parts(stored) == graph_parts(GRAPHS[name].source)
+
+
+def test_readme_holds_the_table_made_from_the_stored_results():
+    assert summary_table(results()) in README
+
+
+@pytest.mark.parametrize(("alt", "path"), re.findall(r"!\[(.*?)\]\((.*?)\)", README, re.DOTALL))
+def test_readme_pictures_exist_and_say_what_they_show(alt, path):
+    assert (ROOT / path).is_file()
+    assert len(alt) >= 15
+
+
+@pytest.mark.parametrize("path", re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)\)", README))
+def test_readme_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_readme_tree_names_every_module():
+    tree = README.split("What lies where")[1].split("## ")[0]
+    modules = [path.name for path in (ROOT / "digitlab").glob("*.py") if path.name[0] != "_"]
+    assert [name for name in modules if name not in tree] == []
+
+
+def test_recipes_reach_on_mnist_what_the_course_promises():
+    promised = {
+        "plain-mlp": 0.978,
+        "dropout-mlp": 0.982,
+        "lenet-sgd": 0.989,
+        "two-conv": 0.990,
+        "three-conv": 0.991,
+    }
+    for recipe, least in promised.items():
+        rows = [r for r in results() if (r["recipe"], r["data"]) == (recipe, "mnist")]
+        assert len(rows) >= 3
+        assert sum(row["test_accuracy"] for row in rows) / len(rows) >= least
+
+
+def test_recipes_reach_96_percent_on_the_embedded_digits():
+    rows = [row for row in results() if row["data"] == "optdigits"]
+    for recipe in {row["recipe"] for row in rows}:
+        reached = [row["test_accuracy"] for row in rows if row["recipe"] == recipe]
+        assert len(reached) >= 3
+        assert sum(reached) / len(reached) >= 0.96

@@ -1,0 +1,190 @@
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from digitlab.data import batches
+from digitlab.models import MLP, MODELS, LeNet5, PixelInput, build_model, n_parameters
+from digitlab.recipes import RECIPES
+
+NAMES = [*MODELS, *RECIPES]
+PARAMETERS = {  # counted by hand from the documents' layers
+    "plain-mlp": 244_522,
+    "dropout-mlp": 575_050,
+    "two-conv": 105_866,
+    "three-conv": 60_874,
+    "lenet-sgd": 61_706,
+    "MLP": 244_522,
+    "TwoConv": 105_866,
+    "ThreeConv": 60_874,
+    "LeNet5": 61_706,
+}
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.flatten() for p in model.parameters()])
+
+
+@pytest.fixture
+def images(tiny):
+    return next(iter(batches(tiny, 16)))[0]
+
+
+# --- Pixels -----------------------------------------------------------------------------------
+
+
+def test_pixel_input_changes_nothing_by_default(images):
+    assert torch.equal(PixelInput()(images), images)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.5), (0.1307, 0.3081)])
+def test_pixel_input_equals_torchvision_normalize(images, mean, std):
+    expected = v2.Normalize([mean], [std])(images)
+    torch.testing.assert_close(PixelInput(mean, std)(images), expected)
+
+
+@pytest.mark.parametrize("size", [14, 20, 32, 56])
+def test_pixel_input_equals_torchvision_resize(images, size):
+    expected = v2.Resize(size)(images)
+    torch.testing.assert_close(PixelInput(size=size)(images), expected, atol=1e-5, rtol=0)
+
+
+def test_pixel_input_equals_resizing_the_picture_first_but_for_rounding(tiny):
+    steps = v2.Compose([v2.Resize(32), v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
+    image, _ = tiny[0]
+    expected = steps(Image.fromarray(tiny.images[0].numpy()))
+    torch.testing.assert_close(PixelInput(size=32)(image[None])[0], expected, atol=1 / 255, rtol=0)
+
+
+def test_pixel_input_shows_its_numbers():
+    assert repr(PixelInput(0.5, 0.25, 32)) == "PixelInput(mean=0.5, std=0.25, size=32)"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pixel_input_comes_first_and_leaves_the_batch_alone(name, images):
+    before = images.clone()
+    model = build_model(name)
+    model(images)
+    assert isinstance(model.layers[0], PixelInput)
+    assert torch.equal(images, before)
+
+
+# --- Every model and recipe -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 16])
+@pytest.mark.parametrize("name", NAMES)
+def test_model_turns_pixels_into_logits(name, n, images):
+    logits = build_model(name)(images[:n])
+    assert logits.shape == (n, 10)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_digit_is_judged_the_same_alone_and_in_a_batch(name, images):
+    model = build_model(name).eval()
+    torch.testing.assert_close(model(images[3:4]), model(images)[3:4], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_gets_a_gradient(name, images):
+    model = build_model(name)
+    model(images).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_states_the_number_of_parameters(name):
+    assert n_parameters(build_model(name)) == RECIPES[name].parameters
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_number_of_parameters(name):
+    assert n_parameters(build_model(name)) == PARAMETERS[name]
+
+
+def test_five_documents_are_counted():
+    documents = {name for name, recipe in RECIPES.items() if recipe.source != "house"}
+    assert documents <= set(PARAMETERS)
+
+
+def test_frozen_parameters_are_not_counted():
+    model = MLP(hidden=())
+    model.layers[-1].bias.requires_grad_(False)
+    assert n_parameters(model) == 7840
+
+
+# --- Seeds ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_gives_the_same_weights(name):
+    first, second, other = (weights(build_model(name, seed=seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_weights_are_those_that_plain_torch_draws():
+    model = build_model("MLP", seed=5)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        assert torch.equal(weights(model), weights(MLP()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_building_leaves_the_global_random_state_alone(name):
+    before = torch.get_rng_state()
+    build_model(name, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- Names and options ------------------------------------------------------------------------
+
+
+def test_options_come_before_those_of_the_recipe():
+    model = build_model("dropout-mlp", hidden=(8,), dropout=0.0)
+    assert n_parameters(model) == 784 * 8 + 8 + 8 * 10 + 10
+    assert not any(isinstance(layer, torch.nn.Dropout) for layer in model.modules())
+    assert RECIPES["dropout-mlp"].options["hidden"] == (512, 256, 128, 64)
+
+
+def test_recipe_can_be_given_itself():
+    recipe = RECIPES["two-conv"]
+    assert torch.equal(weights(build_model(recipe)), weights(build_model("two-conv")))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("two_conv", {}, "unknown recipe or model 'two_conv'; did you mean 'two-conv'?"),
+        ("lenet5", {}, "unknown recipe or model 'lenet5'; did you mean 'LeNet5'?"),
+        (None, {}, "unknown recipe or model None"),
+        ("plain-mlp", {"droput": 0.5}, "unknown option of MLP 'droput'; did you mean 'dropout'?"),
+        ("TwoConv", {"pooling": "avg"}, "unknown pooling 'avg'; did you mean 'average'?"),
+        ("LeNet5", {"pooling": "Max"}, "unknown pooling 'Max'; did you mean 'max'?"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest_one(name, options, message):
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+        build_model(name, **options)
+
+
+def test_unknown_option_within_a_recipe_is_named():
+    values = RECIPES["two-conv"].to_dict() | {"model": "LeNet5"}
+    recipe = type(RECIPES["two-conv"]).from_dict(values)
+    with pytest.raises(ValueError, match="unknown option of LeNet5 'dropout'"):
+        build_model(recipe)
+
+
+def test_average_pooling():
+    kinds = {type(layer) for layer in LeNet5(pooling="average").modules()}
+    assert torch.nn.AvgPool2d in kinds
+    assert torch.nn.MaxPool2d not in kinds
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_says_where_it_comes_from_or_what_it_is_for(name):
+    doc = MODELS[name].__doc__
+    assert "Args:" in doc
+    assert "Source: document" in doc or "quick" in doc

@@ -1,0 +1,201 @@
+"""What every notebook of the course keeps to, and that each of these rules can fail."""
+
+import re
+from pathlib import Path
+from statistics import median
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from digitlab.course import WIDGET_VIEW, result_text
+
+PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+UNWANTED = {
+    "star import": r"^\s*from .+ import \*",
+    "hidden code": r"^\s*%+(run|load)\b",
+    "absolute path": r"""["'](/|~/|[A-Za-z]:[\\/]+)\w""",
+    "fetched address": r"urlopen|urlretrieve|requests\.|retrieve\(|download=True|\b(wget|curl) ",
+    "install cell": r"\b(pip|conda) install|^\s*!",
+}
+NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook: NotebookNode) -> list[NotebookNode]:
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def is_valid(notebook: NotebookNode) -> None:
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) >= (4, 5)
+
+
+def names_the_kernel_python3(notebook: NotebookNode) -> None:
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def has_unique_ids(notebook: NotebookNode) -> None:
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def opens_with_a_title(notebook: NotebookNode) -> None:
+    assert notebook.cells[0].cell_type == "markdown"
+    assert notebook.cells[0].source.startswith("# ")
+
+
+def has_at_most_40_code_cells(notebook: NotebookNode) -> None:
+    assert 1 <= len(code_cells(notebook)) <= 40
+
+
+def has_no_cell_above_20_lines(notebook: NotebookNode) -> None:
+    long = [cell.source for cell in code_cells(notebook) if len(cell.source.splitlines()) > 20]
+    assert long == []
+
+
+def has_a_median_of_2_to_6_lines(notebook: NotebookNode) -> None:
+    assert 2 <= median(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 6
+
+
+def has_no_unwanted_code(notebook: NotebookNode) -> None:
+    source = "\n".join(cell.source for cell in code_cells(notebook))
+    found = {name: re.search(form, source, re.MULTILINE) for name, form in UNWANTED.items()}
+    assert {name: match[0] for name, match in found.items() if match} == {}
+
+
+def is_one_clean_run(notebook: NotebookNode) -> None:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def ran_without_errors_and_warnings(notebook: NotebookNode) -> None:
+    errors = [o for o in outputs(notebook) if "error" in o.output_type or o.get("name") == "stderr"]
+    assert errors == []
+
+
+def stores_no_widgets(notebook: NotebookNode) -> None:
+    assert "widgets" not in notebook.metadata
+    assert not any(WIDGET_VIEW in output.get("data", {}) for output in outputs(notebook))
+
+
+def describes_every_picture(notebook: NotebookNode) -> None:
+    for bundle in (output.get("data", {}) for output in outputs(notebook)):
+        pictures = re.findall(r"<img\b[^>]*>", bundle.get("text/html", ""))
+        assert pictures or not any(kind.startswith("image/") for kind in bundle)
+        assert all(re.match(r'<img alt="[^"]{15,}"', picture) for picture in pictures)
+
+
+def is_smaller_than_1500_kb(notebook: NotebookNode) -> None:
+    assert len(nbformat.writes(notebook).encode()) < 1_500_000
+
+
+def ends_in_one_result_of_one_line(notebook: NotebookNode) -> None:
+    assert sum("result" in tags(cell) for cell in code_cells(notebook)) == 1
+    assert len(result_text(notebook).splitlines()) == 1
+
+
+def is_compared_by_half_or_more(notebook: NotebookNode) -> None:
+    cells = code_cells(notebook)
+    compared = [
+        cell
+        for cell in cells
+        if not tags(cell) & NOT_COMPARED and "NBVAL_" not in cell.source.upper().replace("-", "_")
+    ]
+    assert len(compared) >= len(cells) / 2
+
+
+def good() -> NotebookNode:
+    """Return a small notebook that keeps every rule."""
+    html = {"text/html": '<img alt="ten digits in one row" src="data:image/png;base64,eA==">'}
+    cells = [
+        new_markdown_cell("# Ten digits"),
+        new_code_cell("x = 1\nx", execution_count=1),
+        new_code_cell("p = picture()\np", execution_count=2),
+        new_code_cell("y = x\nprint(y)", execution_count=3, metadata={"tags": ["result"]}),
+    ]
+    cells[2].outputs = [new_output("display_data", data=html | {"image/png": "eA=="})]
+    cells[3].outputs = [new_output("stream", text="reached 1\n")]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def tag(cell: NotebookNode, name: str) -> None:
+    cell.metadata["tags"] = [name]
+
+
+def with_source(source: str):
+    return lambda notebook: notebook.cells[1].update(source=source)
+
+
+def with_output(kind: str, **content):
+    return lambda notebook: notebook.cells[1].outputs.append(new_output(kind, **content))
+
+
+def with_picture(**data):
+    return with_output("display_data", data={k.replace("_", "/"): v for k, v in data.items()})
+
+
+WAYS_TO_BREAK = [
+    (is_valid, lambda n: n.cells[1].update(outputs="none")),
+    (is_valid, lambda n: n.update(nbformat_minor=4)),
+    (names_the_kernel_python3, lambda n: n.metadata.kernelspec.update(name="digitlab")),
+    (has_unique_ids, lambda n: n.cells[1].update(id=n.cells[2].id)),
+    (opens_with_a_title, lambda n: n.cells[0].update(source="Ten digits")),
+    (opens_with_a_title, lambda n: n.cells.pop(0)),
+    (has_at_most_40_code_cells, lambda n: n.cells.extend([n.cells[1]] * 40)),
+    (has_no_cell_above_20_lines, with_source("x\n" * 21)),
+    (has_a_median_of_2_to_6_lines, lambda n: n.cells.extend([new_code_cell("x")] * 9)),
+    (has_a_median_of_2_to_6_lines, lambda n: n.cells.extend([new_code_cell("x\n" * 7)] * 9)),
+    (has_no_unwanted_code, with_source("x = 1\nfrom digitlab import *")),
+    (has_no_unwanted_code, with_source("%run helper.py")),
+    (has_no_unwanted_code, with_source("open('/home/me/mnist')")),
+    (has_no_unwanted_code, with_source('open("C:\\\\mnist")')),
+    (has_no_unwanted_code, with_source("MNIST('data', download=True)")),
+    (has_no_unwanted_code, with_source("%pip install digitlab")),
+    (has_no_unwanted_code, with_source("!ls")),
+    (is_one_clean_run, lambda n: n.cells[2].update(execution_count=None)),
+    (is_one_clean_run, lambda n: n.cells[2].update(execution_count=7)),
+    (ran_without_errors_and_warnings, with_output("error", ename="ValueError")),
+    (ran_without_errors_and_warnings, with_output("stream", name="stderr", text="deprecated")),
+    (stores_no_widgets, with_output("display_data", data={WIDGET_VIEW: {"model_id": "1"}})),
+    (stores_no_widgets, lambda n: n.metadata.update(widgets={})),
+    (describes_every_picture, with_picture(image_png="eA==")),
+    (describes_every_picture, with_picture(**{"image/svg+xml": "<svg/>"})),
+    (describes_every_picture, with_picture(text_html='<img alt="digits" src="x">')),
+    (describes_every_picture, with_picture(text_html='<img src="x">')),
+    (is_smaller_than_1500_kb, with_output("stream", text="x" * 1_500_000)),
+    (ends_in_one_result_of_one_line, lambda n: tag(n.cells[2], "result")),
+    (ends_in_one_result_of_one_line, lambda n: n.cells[3].metadata.clear()),
+    (ends_in_one_result_of_one_line, lambda n: n.cells[3].outputs.clear()),
+    (ends_in_one_result_of_one_line, lambda n: n.cells[3].outputs[0].update(text="1\n2\n")),
+    (is_compared_by_half_or_more, lambda n: [tag(c, "nbval-skip") for c in n.cells]),
+    (is_compared_by_half_or_more, lambda n: [c.update(source="# NBVAL_SKIP") for c in n.cells]),
+]
+RULES = list(dict.fromkeys(rule for rule, _ in WAYS_TO_BREAK))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_each_notebook(path, rule):
+    rule(nbformat.read(path, as_version=nbformat.NO_CONVERT))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_good_notebook_keeps_each_rule(rule):
+    rule(good())
+
+
+@pytest.mark.parametrize(("rule", "spoil"), WAYS_TO_BREAK)
+def test_a_spoiled_notebook_breaks_the_rule(rule, spoil):
+    notebook = good()
+    spoil(notebook)
+    with pytest.raises((AssertionError, nbformat.ValidationError)):
+        rule(notebook)

@@ -1,0 +1,222 @@
+import dataclasses
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from digitlab.models import MODELS, build_model, n_parameters
+from digitlab.recipes import DOCUMENTS, RECIPES, TRAINING, Recipe, document_recipes
+
+plain = RECIPES["plain-mlp"]
+lenet = RECIPES["lenet-sgd"]
+
+
+def is_partitioned(recipe: Recipe) -> bool:
+    """Say whether each setting is either stated or assumed, once."""
+    return sorted(recipe.states + recipe.assumed) == sorted(recipe.settings())
+
+
+# --- The recipes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_setting_is_either_stated_or_assumed(name):
+    assert is_partitioned(RECIPES[name])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_options_are_all_of_the_model(name):
+    recipe = RECIPES[name]
+    assert list(recipe.options) == list(inspect.signature(MODELS[recipe.model]).parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("two-conv", {"pooling", "optimizer", "loss", "channels", "dropout"}),
+        ("lenet-sgd", {"channels", "pooling", "lr", "momentum", "mean", "std"}),
+        ("dropout-mlp", {"hidden", "dropout", "lr", "epochs"}),
+        *((name, {"schedule", "lr", "epochs", "least_steps"}) for name in RECIPES),
+    ],
+)
+def test_what_no_document_says_is_assumed(name, settings):
+    assert settings <= set(RECIPES[name].assumed)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("plain-mlp", {"hidden": (256, 128, 64, 32), "optimizer": "Adam", "mean": 0, "std": 1}),
+        ("dropout-mlp", {"optimizer": "Adam", "batch_size": 64, "mean": 0.5, "std": 0.5}),
+        ("lenet-sgd", {"optimizer": "SGD", "loss": "cross-entropy"}),
+        ("two-conv", {"model": "TwoConv"}),
+        ("three-conv", {"model": "ThreeConv"}),
+    ],
+)
+def test_what_a_document_says_is_stated(name, stated):
+    recipe = RECIPES[name]
+    assert stated.items() <= recipe.settings().items()
+    assert set(stated) <= set(recipe.states)
+
+
+def test_five_documents_have_a_recipe_each():
+    recipes = list(document_recipes())
+    assert sorted(recipe.source for recipe in recipes) == sorted(DOCUMENTS)
+
+
+def test_house_recipes_state_nothing():
+    assert all(not recipe.states for recipe in RECIPES.values() if recipe.source == "house")
+
+
+def test_only_document_000_claims_a_number():
+    claims = {name: r.claim for name, r in RECIPES.items() if r.claim is not None}
+    assert claims == {"dropout-mlp": 0.97}
+
+
+def test_unknown_recipe_is_answered_with_the_nearest_one():
+    with pytest.raises(ValueError, match=r"unknown recipe 'two_conv'; did you mean 'two-conv'\?"):
+        RECIPES["two_conv"]
+
+
+def test_fields_of_the_training_are_fields_of_the_recipe():
+    assert set(TRAINING) <= {field.name for field in dataclasses.fields(Recipe)}
+
+
+# --- Epochs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_train", "epochs"), [(50_000, 10), (6400, 10), (6336, 11), (1197, 53), (1, 1000)]
+)
+def test_small_sets_get_more_epochs(n_train, epochs):
+    recipe = plain.replace(epochs=10, least_steps=1000, batch_size=64)
+    assert recipe.epochs_for(n_train) == epochs
+
+
+def test_no_digits_at_all_are_left_to_the_trainer_to_refuse():
+    assert plain.epochs_for(0) >= plain.epochs
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_large_sets_get_the_epochs_of_the_recipe(name):
+    assert RECIPES[name].epochs_for(50_000) == RECIPES[name].epochs
+
+
+# --- Replace ----------------------------------------------------------------------------------
+
+
+def test_replaced_settings_are_assumed():
+    recipe = plain.replace(name="mine", optimizer="SGD", lr=0.1)
+    assert (recipe.name, recipe.optimizer, recipe.lr) == ("mine", "SGD", 0.1)
+    assert "optimizer" in recipe.assumed
+    assert recipe.parameters == plain.parameters
+    assert is_partitioned(recipe)
+
+
+def test_replaced_option_changes_the_model():
+    recipe = plain.replace(hidden=(8,))
+    assert recipe.options == plain.options | {"hidden": (8,)}
+    assert recipe.parameters is None
+    assert "hidden" in recipe.assumed
+    assert is_partitioned(recipe)
+
+
+def test_option_that_a_recipe_assumes_anyway():
+    recipe = plain.replace(dropout=0.1)
+    assert recipe.states == plain.states
+    assert is_partitioned(recipe)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_replacing_by_the_same_values_changes_nothing(name):
+    recipe = RECIPES[name]
+    same = recipe.replace(**recipe.settings())
+    assert same == recipe
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [plain.replace(optimizer="SGD", momentum=0.9), lenet.replace(optimizer="Adam", momentum=None)],
+)
+def test_momentum_comes_and_goes(recipe):
+    assert is_partitioned(recipe)
+
+
+def test_replaced_model_brings_its_own_options():
+    recipe = RECIPES["two-conv"].replace(model="LeNet5", hidden=(60, 42), lr=0.01)
+    assert recipe.options == {"hidden": (60, 42)}
+    assert recipe.parameters is None
+    assert is_partitioned(recipe)
+    assert n_parameters(build_model(recipe)) < lenet.parameters
+
+
+def test_unknown_option_of_a_replaced_model_is_named_when_it_is_built():
+    recipe = plain.replace(model="LeNet5", hiden=(60, 42))
+    with pytest.raises(ValueError, match="unknown option of LeNet5 'hiden'"):
+        build_model(recipe)
+
+
+@pytest.mark.parametrize(
+    ("setting", "nearest"),
+    [("epoch", "epochs"), ("learning_rate", ""), ("droput", "dropout"), ("stats", "std")],
+)
+def test_unknown_setting_is_answered_with_the_nearest_one(setting, nearest):
+    with pytest.raises(ValueError, match=rf"unknown setting '{setting}'; .*{nearest}"):
+        plain.replace(**{setting: 1})
+
+
+@pytest.mark.parametrize("field", ["states", "assumed", "parameters", "options", "source"])
+def test_what_follows_from_the_settings_cannot_be_replaced(field):
+    with pytest.raises(ValueError, match=f"unknown setting '{field}'"):
+        plain.replace(**{field: None})
+
+
+def test_registered_recipes_stay_as_they_are():
+    before = plain.to_json()
+    plain.replace(hidden=(1,), lr=1.0)
+    assert plain.to_json() == before
+
+
+# --- As data ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_json_round_trip(name):
+    assert Recipe.from_json(RECIPES[name].to_json()) == RECIPES[name]
+
+
+def test_json_round_trip_of_a_changed_recipe():
+    recipe = plain.replace(hidden=[16, 8], epochs=2)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": 3}, "unknown field of a recipe 'epoch'; did you mean 'epochs'"),
+        ({"lr": ...}, "not a whole recipe: .*'lr'"),
+    ],
+)
+def test_values_that_are_no_recipe(change, message):
+    values = {k: v for k, v in (plain.to_dict() | change).items() if v is not ...}
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_dict(values)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", "3", "null"])
+def test_text_that_is_no_recipe(text):
+    with pytest.raises(ValueError, match=r"recipe"):
+        Recipe.from_json(text)
+
+
+def test_recipe_shows_whose_decision_each_setting_is():
+    html = plain._repr_html_()
+    assert "<td>hidden</td><td>256-128-64-32</td><td>stated by document 002</td>" in html
+    assert "<td>lr</td><td>0.003</td><td>chosen by us</td>" in html
+    assert "244522 parameters" in html
+
+
+def test_recipes_are_read_without_torch():
+    code = "import sys, digitlab.recipes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
