@@ -272,8 +272,7 @@ def load(
         return _load_idx("mnist", found or files.download("mnist"), by)
     except OSError as error:
         print(
-            f"MNIST is not at hand: {error}. Here are the 1 797 embedded digits instead; for "
-            "MNIST, run this again with a network, or set DIGITLAB_DATA to a folder with its files",
+            f"MNIST is not at hand: {error}. Until then, here are the 1 797 embedded digits.",
             file=sys.stderr,
         )
         return _load_optdigits(by)

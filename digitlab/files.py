@@ -281,7 +281,10 @@ def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path
         except ValueError:
             problem = "other bytes than the published ones"
         problems.append(f"{mirror}: {problem}")
-    raise OSError(f"{file} could not be downloaded ({'; '.join(problems)})")
+    raise OSError(
+        f"{file} could not be downloaded ({'; '.join(problems)}); try again with a network, or set "
+        "DIGITLAB_DATA to a folder with the data set's files"
+    )
 
 
 def _fetch(url: str, target: str, _: object) -> None:

@@ -138,7 +138,7 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
     if array.ndim == 1:
         title = f"Output of {count(len(array), 'neuron')}"
         figure, (ax,) = canvas(ax, (WIDTH, 2.6))
-        ax.set_title(title)
+        ax.set_title(title, size="medium")
         ax.bar(range(len(array)), array, width=0.8 if len(array) < 100 else 1.0, color=COLORS[0])
         ax.axhline(0, color="black", linewidth=0.8)
         ax.set_xlabel("neuron")
@@ -218,7 +218,7 @@ def plot_map(
     ax.set_ylabel(names[1])
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title(title)
+    ax.set_title(title, size="medium")
     _, places = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
     matrix = confusion_matrix(labels[torch.from_numpy(places[:, 0])], labels)
     mixed = matrix - matrix.diagonal().diag()

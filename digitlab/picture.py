@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
 from PIL import Image, PngImagePlugin
 
 from digitlab.tables import Row, html_table, text_table
@@ -25,6 +26,7 @@ MARKERS = "osD^vP*X"  # one more than colours, so that 56 pairs differ
 WIDTH = 7.0  # inches
 DPI = 100
 MARGINS = 25 / 3  # pixels that constrained layout leaves left and right together
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g} %")  # of an axis from 0 to 1
 N_COLORS = 64  # enough for text, lines and grey levels, and a quarter of the bytes
 
 

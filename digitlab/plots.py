@@ -10,13 +10,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from digitlab.data import N_CLASSES, SIZE, Split, as_pixels
 from digitlab.picture import (
     COLORS,
     MARKERS,
+    PERCENT,
     WIDTH,
     Picture,
     canvas,
@@ -41,6 +42,7 @@ def plot_digits(
     *,
     n: int | None = None,
     columns: int | None = None,
+    title: str | None = None,
     titles: Sequence[str] | None = None,
     predictions: Tensor | None = None,
     probabilities: Tensor | None = None,
@@ -54,6 +56,7 @@ def plot_digits(
         split: the digits.
         n: the first `n`; None for all, but at most 50.
         columns: digits in a row; None for 10, or 20 where there are more than 100 digits.
+        title: above them all; None for how many there are, and how many are read correctly.
         titles: texts to show in place of the labels, one for each digit of the split.
         predictions: int64 (N,), what a model reads in each digit of the split; where it is wrong,
             the digit is framed, and `4→9` says that a 4 is read as 9.
@@ -83,19 +86,20 @@ def plot_digits(
     truth = split.labels[:n].tolist()
     texts = [str(label) for label in truth] if titles is None else list(titles[:n])
     table: dict[str, list[Any]] = {"position": list(range(n)), "label": truth}
-    title, wrong, facts = count(n, "digit"), [], listed(texts, most=100)
+    digits, wrong, facts = count(n, "digit"), [], listed(texts, most=100)
     if predictions is not None:
         table["read as"] = read = predictions[:n].tolist()
         wrong = [i for i in range(n) if truth[i] != read[i]]
         for i in wrong:
             texts[i] += f"→{read[i]}"
-        title = f"{n - len(wrong)} of {title} read correctly"
+        title = title or f"{n - len(wrong)} of {digits} read correctly"
         facts = listed([f"{truth[i]} read as {read[i]}" for i in wrong]) if wrong else facts
         if probabilities is not None:
             sure = probabilities[torch.arange(n), predictions[:n]].tolist()
             texts = [f"{text}  {100 * p:.0f} %" for text, p in zip(texts, sure, strict=True)]
             table["probability"] = [round(p, 4) for p in sure]
-    says = f"{title} (framed: wrong, 4→9 is a 4 read as 9)" if wrong else title
+    title = title or digits
+    says = f"{title}\n(framed: wrong, 4→9 is a 4 read as 9)" if wrong else title
     figure, ax, corners = tiles(ax, split.images[:n].numpy(), columns, title=says, texts=texts)
     for i in wrong:
         frame(ax, corners[i], (SIZE, SIZE))
@@ -171,7 +175,7 @@ def plot_digit(
             }
             ax.text(x, y, text.removesuffix(".0"), color=color, **style)
     title = f"{height} x {width} pixels" + ("" if label is None else f" of a {label}")
-    ax.set_title(title)
+    ax.set_title(title, size="medium")
     ax.set_xlabel("column")
     ax.set_ylabel("row")
     alt = f"{title}, values from {array.min():.3g} to {array.max():.3g}"
@@ -235,7 +239,7 @@ def plot_counts(split: Split, *, ax: Axes | None = None) -> Picture:
     ax.spines[["left", "top", "right"]].set_visible(False)
     ax.margins(y=0.12)
     title = f"{count(len(split), 'digit')} by class"
-    ax.set_title(title)
+    ax.set_title(title, size="medium")
     ax.set_xlabel("digit")
     few, many = (f(range(N_CLASSES), key=counts.__getitem__) for f in (min, max))
     alt = f"{title}: from {counts[few]} (the {few}) to {counts[many]} (the {many})."
@@ -368,7 +372,7 @@ def plot_history(
         if not np.isfinite(values).all():
             axis.set_title(f"{name.capitalize()} (gaps: not a finite number)", size="medium")
         if name == "accuracy":
-            axis.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+            axis.yaxis.set_major_formatter(PERCENT)
     _legend(figure if ax is None else axes[0], axes[0], list(runs))
     n_epochs = max(min(map(len, seeds)) for seeds in runs.values())
     title = f"{' and '.join(metrics)} over {count(n_epochs, 'epoch')}".capitalize()

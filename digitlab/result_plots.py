@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from digitlab.data import N_CLASSES, SIZE, Split
@@ -17,6 +17,7 @@ from digitlab.metrics import calibration, confusion_matrix, nll
 from digitlab.picture import (
     COLORS,
     MARKERS,
+    PERCENT,
     WIDTH,
     Picture,
     canvas,
@@ -53,7 +54,7 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     ax.imshow(colored, cmap="Blues", vmin=0, vmax=1.2 * most)
     for row, column in zip(*np.nonzero(matrix), strict=True):
         share, number = 100 * shares[row, column], matrix[row, column]
-        color = "white" if colored[row, column] > 0.6 * most else "black"
+        color = "white" if colored[row, column] > 0.75 * most else "black"
         weight = "bold" if row == column else "normal"
         style: dict[str, Any] = {
             "ha": "center",
@@ -71,7 +72,7 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     ax.set_xlabel("read as (colour: mistakes)")
     ax.set_ylabel("true class")
     title = f"{matrix.trace()} of {count(matrix.sum(), 'digit')} read correctly"
-    ax.set_title(f"{title} (percent of each row)" if rates else title)
+    ax.set_title(f"{title} (percent of each row)" if rates else title, size="medium")
     order = np.argsort(-wrong, axis=None, kind="stable")[:3].tolist()
     worst = [divmod(place, N_CLASSES) for place in order]
     said = [f"{t} read as {r}, {count(wrong[t, r], 'time')}" for t, r in worst if wrong[t, r]]
@@ -175,7 +176,7 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3
     order = nll(result.logits, result.labels)[wrong].argsort(descending=True)
     picture = plot_predictions(split, result, n=n, positions=wrong[order], columns=columns)
     title = f"The worst {len(picture.rows)} of {count(len(wrong), 'mistake')}"
-    picture.axes[0].set_title(f"{title} (bold: true class)")
+    picture.axes[0].set_title(f"{title} (bold: true class)", size="medium")
     alt = f"{title} in {count(len(split), 'digit')}: {picture.alt.partition('wrong: ')[2]}"
     return dataclasses.replace(picture, title=title, alt=alt)
 
@@ -218,13 +219,13 @@ def plot_reliability(result: Result, *, bins: int = 15, ax: Axes | None = None) 
     ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.grid(alpha=0.3)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axis.set_major_formatter(PERCENT)
     ax.set_xlabel("probability of the prediction")
     ax.set_ylabel("how often it is right")
     ax.legend(loc="upper left")
     mean_sure, mean_right = np.average([sure, right], axis=1, weights=counts)
     title = f"Expected calibration error {100 * found.error:.1f} %"
-    ax.set_title(title)
+    ax.set_title(title, size="medium")
     gap = mean_sure - mean_right
     verdict = (
         "about as sure as right" if abs(gap) < 0.005 else "too sure" if gap > 0 else "too unsure"
@@ -284,7 +285,7 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel(label)
         axis.grid(alpha=0.3)
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axis.yaxis.set_major_formatter(PERCENT)
     axes[0].set_ylabel("test accuracy")
     figure.legend(
         *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
