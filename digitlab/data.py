@@ -303,12 +303,11 @@ def _split(images: np.ndarray, labels: np.ndarray) -> Split:
 
 def _set_aside(split: Split, n: int) -> tuple[Split, Split]:
     """Part `n` digits from the others, with equal shares of each class."""
-    from sklearn.model_selection import train_test_split
-
-    kept, aside = train_test_split(
-        np.arange(len(split)), test_size=n, stratify=split.labels.numpy(), random_state=0
-    )
-    return split.pick(torch.from_numpy(np.sort(kept))), split.pick(torch.from_numpy(np.sort(aside)))
+    shuffled = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
+    by_class = shuffled[split.labels[shuffled].argsort(stable=True)]
+    aside = torch.zeros(len(split), dtype=torch.bool)
+    aside[by_class[torch.arange(n) * len(split) // n]] = True  # evenly spaced over the classes
+    return split.pick(~aside), split.pick(aside)
 
 
 def _split_by_writer(name: str, found: files.Found, train: Split) -> tuple[Split, Split]:

@@ -151,7 +151,7 @@ def read_logits(model: nn.Module, images: Iterable[Tensor]) -> Tensor:
             layer.training = mode
 
 
-def evaluate(model: nn.Module, split: Split, *, batch_size: int = 1000) -> Result:
+def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result:
     """Judge a model on every digit of a split; its mode is put back afterwards.
 
     Raises:
