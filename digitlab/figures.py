@@ -48,9 +48,7 @@ def draw_figures(digits: Digits) -> Iterator[tuple[str, Picture | Graph]]:
     image, few = as_pixels(digits.test.images[:1]), digits.test.sample(1000, seed=0)
     yield "filters.png", plot_weights(model)
     yield "features.png", plot_features(layer_output(model, image, "layers.1"))
-    yield "map.png", plot_map(
-        layer_output(model, as_pixels(few.images), "layers.12"), few.labels
-    )
+    yield "map.png", plot_map(layer_output(model, as_pixels(few.images), "layers.12"), few.labels)
     yield from draw_graphs()
 
 
