@@ -11,7 +11,7 @@ from typing import Any
 _NAMES = {
     "data": "Digits Split as_pixels batches load",
     "files": "read_idx",
-    "models": ("MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"),
+    "models": "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters",
     "recipes": "RECIPES Recipe document_recipes",
     "metrics": "accuracy calibration confusion_matrix nll recall",
     "trainer": "SCHEDULES History Result Trainer evaluate one_cycle",
@@ -24,7 +24,7 @@ _NAMES = {
         "plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits plot_history "
         "plot_lr plot_steps"
     ),
-    "result_plots": ("plot_confusion plot_mistakes plot_predictions plot_reliability plot_results"),
+    "result_plots": "plot_confusion plot_mistakes plot_predictions plot_reliability plot_results",
     "layer_plots": "layer_output plot_features plot_map plot_weights",
     "graphs": "draw_blocks draw_graph layer_table",
 }
