@@ -293,7 +293,8 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
             state,
         )
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
-        reason = "it lacks " * isinstance(error, KeyError) + " ".join(str(error).split())
+        missing = isinstance(error, KeyError)
+        reason = f"it lacks {error}" if missing else " ".join(str(error).split())
         raise ValueError(f"{path.name} is no run that can be used: {reason}") from None
 
 
