@@ -68,7 +68,7 @@ def predict(
     if not ready:
         return []
     pixels = torch.stack([one for one, _ in ready])  # (N, 1, 28, 28)
-    probabilities = read_logits(model, pixels.split(250)).softmax(dim=1)
+    probabilities = read_logits(model, pixels.split(250), len(pixels)).softmax(dim=1)
     predictions = [
         Prediction(int(p.argmax()), float(p.max()), p, one[0], steps)
         for p, (one, steps) in zip(probabilities, ready, strict=True)

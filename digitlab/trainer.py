@@ -136,16 +136,25 @@ def pick_device(device: str = "auto") -> torch.device:
 
 
 @torch.no_grad()
-def read_logits(model: nn.Module, images: Iterable[Tensor]) -> Tensor:
-    """Return the model's logits, float (N, 10), for batches of pixels (B, 1, 28, 28).
+def read_logits(model: nn.Module, images: Iterable[Tensor], n_images: int) -> Tensor:
+    """Return the model's logits, float (n_images, 10), for batches of pixels (B, 1, 28, 28).
 
     Dropout and batch norm are switched to evaluation, and each layer's mode is put back.
     """
     device = next(model.parameters(), torch.empty(0)).device
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
+    logits, start = torch.empty(0), 0
     try:
-        return torch.cat([model(batch.to(device)).float().cpu() for batch in images])
+        for batch in images:
+            found: Tensor = model(batch.to(device)).float().cpu()
+            if len(batch) == n_images:
+                return found
+            if not start:  # one place for all: many small tensors would break up the memory
+                logits = torch.empty(n_images, *found.shape[1:])
+            logits[start : start + len(batch)] = found
+            start += len(batch)
+        return logits
     finally:
         for layer, mode in modes:
             layer.training = mode
@@ -159,7 +168,8 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
     """
     if not len(split):
         raise ValueError("there is no digit in this split to judge the model by")
-    logits = read_logits(model, (images for images, _ in batches(split, batch_size)))
+    images = (images for images, _ in batches(split, batch_size))
+    logits = read_logits(model, images, len(split))
     loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)
     accuracy = (logits.argmax(dim=1) == split.labels).sum().item() / len(split)
     return Result(logits, split.labels, loss, accuracy)
@@ -377,7 +387,7 @@ class Trainer:
 
     def _check_model(self, images: Tensor) -> None:
         try:
-            shape = read_logits(self.model, [images]).shape
+            shape = read_logits(self.model, [images], len(images)).shape
             found = "" if shape == (len(images), N_CLASSES) else f"it returned {tuple(shape)}"
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             found = f"{type(error).__name__}: {error}".splitlines()[0]
