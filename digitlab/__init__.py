@@ -9,12 +9,15 @@ import importlib
 from typing import Any
 
 _NAMES = {
+    "augment": "Augment change_stroke erase warp",
     "data": "Digits Split as_pixels batches load",
     "files": "read_idx",
-    "models": "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters",
+    "models": (
+        "MODELS FourConv LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
+    ),
     "recipes": "RECIPES Recipe document_recipes",
     "metrics": "accuracy calibration confusion_matrix nll recall",
-    "trainer": "SCHEDULES History Result Trainer evaluate one_cycle",
+    "trainer": "SCHEDULES History Result Step Trainer evaluate one_cycle",
     "runs": (
         "Comparison Run build_optimizer compare load_run pretrained pretrained_run results train"
     ),

@@ -228,6 +228,42 @@ class SmallCNN(nn.Module):
         return logits
 
 
+class FourConv(nn.Module):
+    """Four convolutions with batch norm, pooling before ReLU, one linear layer: reads best.
+
+    Args:
+        channels: of the four convolutions.
+    """
+
+    def __init__(self, channels: tuple[int, int, int, int] = (32, 64, 128, 128)) -> None:
+        super().__init__()
+        first, second, third, fourth = channels
+        self.layers = nn.Sequential(
+            PixelInput(),  # (N, 1, 28, 28)
+            nn.Conv2d(1, first, kernel_size=5, padding=2, bias=False),  # (N, 32, 28, 28)
+            nn.MaxPool2d(2),  # (N, 32, 14, 14)
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            nn.Conv2d(first, second, kernel_size=3, padding=1, bias=False),  # (N, 64, 14, 14)
+            nn.MaxPool2d(2),  # (N, 64, 7, 7)
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+            nn.Conv2d(second, third, kernel_size=3, padding=1, bias=False),  # (N, 128, 7, 7)
+            nn.BatchNorm2d(third),
+            nn.ReLU(),
+            nn.Conv2d(third, fourth, kernel_size=3, padding=1, bias=False),  # (N, 128, 7, 7)
+            nn.MaxPool2d(2),  # (N, 128, 3, 3)
+            nn.BatchNorm2d(fourth),
+            nn.ReLU(),
+            nn.Flatten(),  # (N, 1152)
+            nn.Linear(fourth * 3 * 3, N_CLASSES),  # (N, 10)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(images)
+        return logits
+
+
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
     "model",
     {
@@ -236,6 +272,7 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "ThreeConv": ThreeConv,
         "LeNet5": LeNet5,
         "SmallCNN": SmallCNN,
+        "FourConv": FourConv,
     },
 )
 

@@ -31,6 +31,7 @@ TRAINING = (
     "batch_size",
     "epochs",
     "least_steps",
+    "augment",
 )
 
 
@@ -52,6 +53,7 @@ class Recipe:
         batch_size: digits in a batch.
         epochs: passes over the training digits.
         least_steps: on a small data set, as many epochs as this number of batches takes.
+        augment: what `Augment` takes, name -> amount; None for digits as they are.
         states: the settings that the document states.
         assumed: the settings that we chose.
         claim: test accuracy in [0, 1] that the document reports, where it gives a number.
@@ -70,6 +72,7 @@ class Recipe:
     batch_size: int = 64
     epochs: int
     least_steps: int
+    augment: dict[str, float] | None = None
     states: tuple[str, ...]
     assumed: tuple[str, ...]
     claim: float | None = None
@@ -77,9 +80,8 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """Return every setting of model and training by its name."""
         training = {name: getattr(self, name) for name in TRAINING}
-        if self.momentum is None:
-            del training["momentum"]
-        return {"model": self.model, **self.options, **training}
+        used = {name: value for name, value in training.items() if value is not None}
+        return {"model": self.model, **self.options, **used}
 
     def epochs_for(self, n_train: int) -> int:
         """Return the epochs on `n_train` digits: `epochs`, or more to reach `least_steps`."""
@@ -97,8 +99,8 @@ class Recipe:
         before = self.settings()
         same_model = changes.get("model", self.model) == self.model
         for name in changes:
-            if same_model and name not in {*before, "name", "momentum"}:
-                raise unknown("setting", name, before)
+            if same_model and name not in {*before, "name", *TRAINING}:
+                raise unknown("setting", name, [*before, *TRAINING])
         fields = {key: changes.pop(key) for key in ("name", "model", *TRAINING) if key in changes}
         options = (self.options if same_model else {}) | _tuples(changes)
         parameters = self.parameters if same_model and options == self.options else None
@@ -171,6 +173,8 @@ def _tuples(value: Any) -> Any:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {amount:g}" for name, amount in value.items())
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -310,6 +314,39 @@ RECIPES = _recipes(
             "batch_size",
             "epochs",
             "least_steps",
+        ),
+    ),
+    Recipe(
+        name="best",
+        source="house",
+        model="FourConv",
+        options={"channels": (32, 64, 128, 128)},
+        parameters=252_650,
+        optimizer="AdamW",
+        lr=0.01,
+        batch_size=128,
+        epochs=20,
+        least_steps=1000,
+        augment={
+            "shift": 2.0,
+            "rotate": 15.0,
+            "scale": 0.15,
+            "shear": 15.0,
+            "elastic": 0.7,
+            "stroke": 1.0,
+        },
+        states=(),
+        assumed=(
+            "model",
+            "channels",
+            "optimizer",
+            "lr",
+            "loss",
+            "schedule",
+            "batch_size",
+            "epochs",
+            "least_steps",
+            "augment",
         ),
     ),
 )

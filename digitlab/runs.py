@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from digitlab.augment import Augment
 from digitlab.data import Digits, load
 from digitlab.models import build_model, n_parameters
 from digitlab.recipes import RECIPES, Recipe
 from digitlab.registry import Registry, unknown
 from digitlab.tables import html_table
-from digitlab.trainer import SCHEDULES, Augment, History, Trainer, evaluate
+from digitlab.trainer import SCHEDULES, History, Trainer, evaluate
 
 FORMAT, FORMAT_VERSION = "digitlab run", 1
 PACKAGE = Path(__file__).parent
@@ -164,7 +165,7 @@ def train(
     epochs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
-    augment: Augment | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
     device: str = "auto",
     precision: str = "float32",
 ) -> Run:
@@ -177,7 +178,8 @@ def train(
         epochs: in place of the recipe's.
         out: a file that holds the run after each epoch, and the finished one at the end.
         resume: a file that `out` or `Run.save` wrote; training goes on after its last whole epoch.
-        augment, device, precision: see `Trainer`.
+        augment: in place of the recipe's.
+        device, precision: see `Trainer`.
 
     Raises:
         ValueError: for names, digits or a file that cannot be used.
@@ -196,6 +198,8 @@ def train(
     seed = seed or 0
     if not 0 <= seed < 2**63:
         raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
+    if recipe.loss != "cross-entropy":
+        raise unknown("loss", recipe.loss, ["cross-entropy"])
     epochs = recipe.epochs_for(len(digits.train)) if epochs is None else epochs
     model = build_model(recipe, seed=seed)
     trainer = Trainer(
@@ -204,7 +208,7 @@ def train(
         batch_size=recipe.batch_size,
         seed=seed,
         schedule=SCHEDULES[recipe.schedule],
-        augment=augment,
+        augment=augment or (Augment(**recipe.augment) if recipe.augment else None),
         device=device,
         precision=precision,
     )

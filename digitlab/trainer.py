@@ -7,8 +7,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -83,6 +83,17 @@ class History:
             for epoch, values in enumerate(zip(*columns.values(), strict=True), start=1)
         ]
         return html_table(rows, header=["epoch", *columns], caption=self.stopped)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Say where a training stands after one batch: its mean loss, the fraction read correctly."""
+
+    epoch: int
+    batch: int
+    n_batches: int
+    loss: float
+    accuracy: float
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -189,6 +200,7 @@ class Trainer:
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
 
     Attributes:
+        history: the epochs so far.
         state: what `fit(resume=...)` needs to go on after the last whole epoch; plain values.
         best_weights: of the epoch with the highest validation accuracy.
     """
@@ -214,6 +226,7 @@ class Trainer:
         self.augment = augment
         self.precision = PRECISIONS[precision]
         self.scheduler: LRScheduler | None = None
+        self.history = History()
         self.state: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] | None = None
 
@@ -245,50 +258,82 @@ class Trainer:
             ValueError: before the first step, for digits or a plan that cannot work.
             FloatingPointError: as soon as the loss is not a finite number.
         """
-        self._check(train, valid, epochs, patience, keep)
+        if keep not in ("last", "best"):
+            raise unknown("choice of weights", keep, ["last", "best"])
+        if keep == "best" and valid is None:
+            raise ValueError("choosing the best epoch needs a valid split: fit(train, valid, ...)")
+        steps = self.steps(
+            train, valid, epochs=epochs, patience=patience, resume=resume, after_epoch=after_epoch
+        )
+        with closing(steps), _progress() as bar:
+            try:
+                for step in steps:
+                    bar.total = epochs * step.n_batches
+                    bar.update((step.epoch - 1) * step.n_batches + step.batch - bar.n)
+            except KeyboardInterrupt:
+                epoch = min(len(self.history) + 1, epochs)
+                self.history.stopped = f"interrupted in epoch {epoch} of {epochs}"
+                print(
+                    f"{self.history.stopped}; history and weights so far are kept", file=sys.stderr
+                )
+        if keep == "best" and self.best_weights:
+            self.model.load_state_dict(self.best_weights)
+        return self.history
+
+    def steps(
+        self,
+        train: Split,
+        valid: Split | None = None,
+        *,
+        epochs: int,
+        patience: int | None = None,
+        resume: dict[str, Any] | None = None,
+        after_epoch: Callable[[History], None] | None = None,
+    ) -> Generator[Step, None, None]:
+        """Train one batch for each `next`: the loop of `fit`, for who does more in between.
+
+        The epochs so far are in `history`. Random numbers drawn between two steps change nothing.
+        """
+        self._check(train, valid, epochs, patience)
         plan = self._plan(train, epochs)
         loader = batches(train, self.batch_size, seed=self.seed)
         n_steps = epochs * len(loader)
         self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
         self.best_weights = None
-        with _own_randomness(self.seed), _progress(n_steps) as bar:
-            history = self._restore(resume, plan, loader) if resume else History()
+        with _own_randomness(self.seed) as lent:
+            self.history = history = self._restore(resume, plan, loader) if resume else History()
             self.state = self._snapshot(plan, loader, history)
-            bar.update(len(history) * len(loader))
-            try:
-                for epoch in range(len(history) + 1, epochs + 1):
-                    self.model.train()
-                    start, losses, n_correct = time.perf_counter(), 0.0, 0
-                    for batch, (images, labels) in enumerate(loader, start=1):
-                        lr = self.optimizer.param_groups[0]["lr"]
-                        loss, logits = self.step(images, labels)
-                        _check_loss(loss, epoch, batch, lr)
-                        losses += loss * len(labels)
-                        n_correct += int((logits.argmax(dim=1).cpu() == labels).sum())
-                        bar.update()
-                    seconds = time.perf_counter() - start
-                    judged = evaluate(self.model, valid) if valid else None
-                    history.seconds.append(seconds)
-                    history.lr.append(lr)
-                    history.train_loss.append(losses / len(train))
-                    history.train_accuracy.append(n_correct / len(train))
-                    if judged:
-                        history.valid_loss.append(judged.loss)
-                        history.valid_accuracy.append(judged.accuracy)
-                        if history.best_epoch == epoch:
-                            self.best_weights = copy.deepcopy(self.model.state_dict())
-                    self.state = self._snapshot(plan, loader, history)
-                    if after_epoch:
-                        after_epoch(history)
-                    if patience and epoch - history.best_epoch >= patience:
-                        history.stopped = f"stopped: no epoch was better than {history.best_epoch}"
-                        break
-            except KeyboardInterrupt:
-                history.stopped = f"interrupted in epoch {epoch} of {epochs}"
-                print(f"{history.stopped}; history and weights so far are kept", file=sys.stderr)
-        if keep == "best" and self.best_weights:
-            self.model.load_state_dict(self.best_weights)
-        return history
+            for epoch in range(len(history) + 1, epochs + 1):
+                self.model.train()
+                seconds, losses, n_correct = 0.0, 0.0, 0
+                start = time.perf_counter()
+                for batch, (images, labels) in enumerate(loader, start=1):
+                    lr = self.optimizer.param_groups[0]["lr"]
+                    loss, logits = self.step(images, labels)
+                    _check_loss(loss, epoch, batch, lr)
+                    n_right = int((logits.argmax(dim=1).cpu() == labels).sum())
+                    losses += loss * len(labels)
+                    n_correct += n_right
+                    seconds += time.perf_counter() - start
+                    with lent():
+                        yield Step(epoch, batch, len(loader), loss, n_right / len(labels))
+                    start = time.perf_counter()
+                judged = evaluate(self.model, valid) if valid else None
+                history.seconds.append(seconds)
+                history.lr.append(lr)
+                history.train_loss.append(losses / len(train))
+                history.train_accuracy.append(n_correct / len(train))
+                if judged:
+                    history.valid_loss.append(judged.loss)
+                    history.valid_accuracy.append(judged.accuracy)
+                    if history.best_epoch == epoch:
+                        self.best_weights = copy.deepcopy(self.model.state_dict())
+                self.state = self._snapshot(plan, loader, history)
+                if after_epoch:
+                    after_epoch(history)
+                if patience and epoch - history.best_epoch >= patience:
+                    history.stopped = f"stopped: no epoch was better than {history.best_epoch}"
+                    break
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
         """Learn from one batch; return its mean loss and its logits (B, 10)."""
@@ -348,9 +393,7 @@ class Trainer:
         torch.set_rng_state(state["torch_random"])
         return History(**state["history"])
 
-    def _check(
-        self, train: Split, valid: Split | None, epochs: int, patience: int | None, keep: str
-    ) -> None:
+    def _check(self, train: Split, valid: Split | None, epochs: int, patience: int | None) -> None:
         """Refuse, before the first step, what would fail or mislead later."""
         for name, split in {"train": train, "valid": valid}.items():
             if split is not None and not isinstance(split, Split):
@@ -363,9 +406,7 @@ class Trainer:
             raise ValueError(f"training takes at least 1 epoch, not {epochs}")
         if patience is not None and patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, not {patience}")
-        if keep not in ("last", "best"):
-            raise unknown("choice of weights", keep, ["last", "best"])
-        if (patience or keep == "best") and valid is None:
+        if patience and valid is None:
             raise ValueError("choosing the best epoch needs a valid split: fit(train, valid, ...)")
         images, _ = next(iter(batches(train[:2])))
         with torch.random.fork_rng():
@@ -407,13 +448,27 @@ def _check_loss(loss: float, epoch: int, batch: int, lr: float) -> None:
 
 
 @contextmanager
-def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed dropout and augmentation, and give the global generator back as it was."""
+def _own_randomness(seed: int) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Seed dropout and augmentation; what is yielded lends the global generator back meanwhile."""
+    theirs = torch.get_rng_state()
+
+    @contextmanager
+    def lent() -> Iterator[None]:
+        nonlocal theirs
+        ours = torch.get_rng_state()
+        torch.set_rng_state(theirs)
+        try:
+            yield
+        finally:
+            theirs = torch.get_rng_state()
+            torch.set_rng_state(ours)
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        yield
+        yield lent
+    torch.set_rng_state(theirs)
 
 
-def _progress(n_steps: int) -> Any:
+def _progress() -> Any:
     off = bool(os.environ.get("TQDM_DISABLE")) or None  # None: where it is not watched, as in a log
-    return tqdm(total=n_steps, unit="batch", leave=False, disable=off)
+    return tqdm(unit="batch", leave=False, disable=off)

@@ -26,6 +26,24 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+class InterruptAt:
+    """Leave the pixels as they are, and press Ctrl-C at one of the batches."""
+
+    def __init__(self, batch: int) -> None:
+        self.batches_left = batch + 1  # one batch is looked at before the first step
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        self.batches_left -= 1
+        if self.batches_left == 0:
+            raise KeyboardInterrupt
+        return images
+
+
+@pytest.fixture
+def interrupt_at() -> type[InterruptAt]:
+    return InterruptAt
+
+
 @pytest.fixture
 def tiny() -> Split:
     """Return 40 pictures of random strokes, four of each class."""

@@ -292,27 +292,14 @@ def test_every_missing_part_is_named(saved: Path) -> None:
 # --- Going on -----------------------------------------------------------------------------------
 
 
-class InterruptAt:
-    """Leave the pixels as they are, and press Ctrl-C at one of the batches."""
-
-    def __init__(self, batch: int) -> None:
-        self.batches_left = batch + 1  # one batch is looked at before the first step
-
-    def __call__(self, images: Tensor) -> Tensor:
-        self.batches_left -= 1
-        if self.batches_left == 0:
-            raise KeyboardInterrupt
-        return images
-
-
 @pytest.mark.parametrize("batch", [1, 4])
 def test_an_interrupted_run_goes_on_from_its_file(
-    batch: int, digits: Digits, tmp_path: Path
+    interrupt_at: type, batch: int, digits: Digits, tmp_path: Path
 ) -> None:
     recipe = RECIPES["dropout-mlp"].replace(batch_size=16)  # 3 batches in an epoch
     options = {"digits": digits, "epochs": 3, "device": "cpu", "out": tmp_path / "run.pt"}
-    whole = train(recipe, augment=InterruptAt(99), **options)
-    cut = train(recipe, augment=InterruptAt(batch), **options)
+    whole = train(recipe, augment=interrupt_at(99), **options)
+    cut = train(recipe, augment=interrupt_at(batch), **options)
     assert not cut.finished
     assert load_run(tmp_path / "run.pt").history.stopped == cut.history.stopped
     further = train(digits=digits, resume=tmp_path / "run.pt", augment=torch.clone, device="cpu")
@@ -499,3 +486,8 @@ def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
         model = pretrained(path.stem)
         assert not model.training
         assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
+
+
+def test_a_loss_that_would_be_ignored_is_refused(optdigits: Digits) -> None:
+    with pytest.raises(ValueError, match="unknown loss 'mse'; choose from cross-entropy"):
+        train(RECIPES["fast"].replace(loss="mse"), optdigits, epochs=1)

@@ -38,19 +38,6 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([value.flatten() for value in model.state_dict().values()])
 
 
-class InterruptAt:
-    """Leave the pixels as they are, and press Ctrl-C at one of the batches."""
-
-    def __init__(self, batch: int) -> None:
-        self.batches_left = batch + 1  # one batch is looked at before the first step
-
-    def __call__(self, images: Tensor) -> Tensor:
-        self.batches_left -= 1
-        if self.batches_left == 0:
-            raise KeyboardInterrupt
-        return images
-
-
 # --- Learning ---------------------------------------------------------------------------------
 
 
@@ -139,10 +126,47 @@ def test_training_loss_is_the_mean_over_digits_with_a_short_last_batch(tiny: Spl
     assert history.train_accuracy[0] == evaluate(trainer.model, tiny).accuracy
 
 
-def test_seconds_do_not_count_validation(tiny: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([10.0, 12.0, 100.0, 103.0])
-    monkeypatch.setattr("digitlab.trainer.time.perf_counter", lambda: next(ticks))
-    assert make_trainer().fit(tiny, tiny, epochs=2).seconds == [2.0, 3.0]
+def test_seconds_count_steps_alone(tiny: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, clock = make_trainer(), [0.0]
+    monkeypatch.setattr("digitlab.trainer.time.perf_counter", lambda: clock[0])
+
+    def pass_time(model: nn.Module, *_: object) -> None:
+        clock[0] += 1 if model.training else 100  # seconds: learning, judging
+
+    trainer.model.register_forward_hook(pass_time)
+    for _ in trainer.steps(tiny, tiny, epochs=2):
+        clock[0] += 1000  # what others do between two steps
+    assert trainer.history.seconds == [3.0, 3.0]
+
+
+def test_steps_train_as_fit_does_whatever_is_drawn_in_between(tiny: Split) -> None:
+    whole, stepped = make_trainer(), make_trainer()
+    history = whole.fit(tiny, tiny, epochs=2)
+    torch.manual_seed(5)
+    expected = torch.rand(6)
+    torch.manual_seed(5)
+    drawn = [torch.rand(1) for _ in stepped.steps(tiny, tiny, epochs=2)]
+    assert plain(stepped.history) == plain(history)
+    assert torch.equal(weights(stepped.model), weights(whole.model))
+    assert torch.equal(torch.cat(drawn), expected)
+
+
+def test_steps_say_where_the_training_stands(tiny: Split) -> None:
+    steps = list(make_trainer().steps(tiny, epochs=2))
+    assert [(step.epoch, step.batch, step.n_batches) for step in steps] == [
+        (epoch, batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)
+    ]
+    assert all(step.loss > 0 and 0 <= step.accuracy <= 1 for step in steps)
+
+
+def test_closing_the_steps_stops_and_gives_the_generator_back(tiny: Split) -> None:
+    trainer, before = make_trainer(), torch.get_rng_state()
+    steps = trainer.steps(tiny, tiny, epochs=9)
+    next(steps)
+    steps.close()
+    assert len(trainer.history) == 0
+    assert torch.equal(torch.get_rng_state(), before)
+    assert evaluate(trainer.model, tiny).n_images == 40
 
 
 def test_a_fit_after_a_one_cycle_starts_again_from_the_full_learning_rate(tiny: Split) -> None:
@@ -242,11 +266,11 @@ def test_the_state_holds_still_while_training_goes_on(tiny: Split) -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 6])
 def test_an_interrupted_training_keeps_what_it_has_and_goes_on(
-    tiny: Split, batch: int, capsys: pytest.CaptureFixture[str]
+    interrupt_at: type, tiny: Split, batch: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = make_trainer(augment=InterruptAt(99))
+    whole = make_trainer(augment=interrupt_at(99))
     expected = whole.fit(tiny, tiny, epochs=3)
-    cut = make_trainer(augment=InterruptAt(batch))
+    cut = make_trainer(augment=interrupt_at(batch))
     before = weights(cut.model).clone()
     history = cut.fit(tiny, tiny, epochs=3)
     epoch = (batch - 1) // 3 + 1
@@ -254,7 +278,7 @@ def test_an_interrupted_training_keeps_what_it_has_and_goes_on(
     assert history.stopped == f"interrupted in epoch {epoch} of 3"
     assert "history and weights so far are kept" in capsys.readouterr().err
     assert torch.equal(weights(cut.model), before) == (batch == 1)
-    further = make_trainer(model=small_model(seed=9), augment=InterruptAt(99))
+    further = make_trainer(model=small_model(seed=9), augment=interrupt_at(99))
     assert plain(further.fit(tiny, tiny, epochs=3, resume=cut.state)) == plain(expected)
     assert torch.equal(weights(further.model), weights(whole.model))
 
