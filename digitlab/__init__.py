@@ -12,9 +12,7 @@ _NAMES = {
     "augment": "Augment change_stroke erase warp",
     "data": "Digits Split as_pixels batches load",
     "files": "read_idx",
-    "models": (
-        "MODELS FourConv LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
-    ),
+    "models": "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters",
     "recipes": "RECIPES Recipe document_recipes",
     "metrics": "accuracy calibration confusion_matrix nll recall",
     "trainer": "SCHEDULES History Result Step Trainer evaluate one_cycle",

@@ -34,7 +34,7 @@ def recipes(args: argparse.Namespace) -> Answer:
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
-    return recipe.to_dict() | recipe.settings()
+    return recipe.to_dict() | recipe.settings() | {"assumed": list(recipe.assumed)}
 
 
 def data(args: argparse.Namespace) -> Answer:

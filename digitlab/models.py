@@ -196,68 +196,30 @@ class LeNet5(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """Three convolutions with batch norm and pooling before ReLU, one linear layer: quick to train.
+    """Convolutions with batch norm and pooling before ReLU, one linear layer: quick to train.
 
     Args:
-        channels: of the three convolutions.
+        channels: of each convolution; the first looks at 5 x 5 pixels, the others at 3 x 3.
+        pools: whether pooling follows each convolution and halves the picture's sides.
     """
 
-    def __init__(self, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
+    def __init__(
+        self,
+        channels: tuple[int, ...] = (16, 32, 64),
+        pools: tuple[bool, ...] = (True, True, True),
+    ) -> None:
         super().__init__()
-        first, second, third = channels
-        self.layers = nn.Sequential(
-            PixelInput(),  # (N, 1, 28, 28)
-            nn.Conv2d(1, first, kernel_size=5, padding=2, bias=False),  # (N, 16, 28, 28)
-            nn.MaxPool2d(2),  # (N, 16, 14, 14); before norm and ReLU there is less to compute
-            nn.BatchNorm2d(first),
-            nn.ReLU(),
-            nn.Conv2d(first, second, kernel_size=3, padding=1, bias=False),  # (N, 32, 14, 14)
-            nn.MaxPool2d(2),  # (N, 32, 7, 7)
-            nn.BatchNorm2d(second),
-            nn.ReLU(),
-            nn.Conv2d(second, third, kernel_size=3, padding=1, bias=False),  # (N, 64, 7, 7)
-            nn.MaxPool2d(2),  # (N, 64, 3, 3)
-            nn.BatchNorm2d(third),
-            nn.ReLU(),
-            nn.Flatten(),  # (N, 576)
-            nn.Linear(third * 3 * 3, N_CLASSES),  # (N, 10)
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
-
-
-class FourConv(nn.Module):
-    """Four convolutions with batch norm, pooling before ReLU, one linear layer: reads best.
-
-    Args:
-        channels: of the four convolutions.
-    """
-
-    def __init__(self, channels: tuple[int, int, int, int] = (32, 64, 128, 128)) -> None:
-        super().__init__()
-        first, second, third, fourth = channels
-        self.layers = nn.Sequential(
-            PixelInput(),  # (N, 1, 28, 28)
-            nn.Conv2d(1, first, kernel_size=5, padding=2, bias=False),  # (N, 32, 28, 28)
-            nn.MaxPool2d(2),  # (N, 32, 14, 14)
-            nn.BatchNorm2d(first),
-            nn.ReLU(),
-            nn.Conv2d(first, second, kernel_size=3, padding=1, bias=False),  # (N, 64, 14, 14)
-            nn.MaxPool2d(2),  # (N, 64, 7, 7)
-            nn.BatchNorm2d(second),
-            nn.ReLU(),
-            nn.Conv2d(second, third, kernel_size=3, padding=1, bias=False),  # (N, 128, 7, 7)
-            nn.BatchNorm2d(third),
-            nn.ReLU(),
-            nn.Conv2d(third, fourth, kernel_size=3, padding=1, bias=False),  # (N, 128, 7, 7)
-            nn.MaxPool2d(2),  # (N, 128, 3, 3)
-            nn.BatchNorm2d(fourth),
-            nn.ReLU(),
-            nn.Flatten(),  # (N, 1152)
-            nn.Linear(fourth * 3 * 3, N_CLASSES),  # (N, 10)
-        )
+        layers: list[nn.Module] = [PixelInput()]  # (N, 1, 28, 28)
+        n_in, kernel, size = 1, 5, 28
+        for n_out, pool in zip(channels, pools, strict=True):
+            layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
+            if pool:  # before norm and ReLU there is less to compute
+                layers.append(nn.MaxPool2d(2))
+                size //= 2
+            layers += [nn.BatchNorm2d(n_out), nn.ReLU()]  # (N, n_out, size, size)
+            n_in, kernel = n_out, 3
+        layers += [nn.Flatten(), nn.Linear(n_in * size * size, N_CLASSES)]  # (N, 10)
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.layers(images)
@@ -272,7 +234,6 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
         "ThreeConv": ThreeConv,
         "LeNet5": LeNet5,
         "SmallCNN": SmallCNN,
-        "FourConv": FourConv,
     },
 )
 

@@ -55,7 +55,6 @@ class Recipe:
         least_steps: on a small data set, as many epochs as this number of batches takes.
         augment: what `Augment` takes, name -> amount; None for digits as they are.
         states: the settings that the document states.
-        assumed: the settings that we chose.
         claim: test accuracy in [0, 1] that the document reports, where it gives a number.
     """
 
@@ -73,9 +72,13 @@ class Recipe:
     epochs: int
     least_steps: int
     augment: dict[str, float] | None = None
-    states: tuple[str, ...]
-    assumed: tuple[str, ...]
+    states: tuple[str, ...] = ()
     claim: float | None = None
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """The settings that no document states: we chose them."""
+        return tuple(name for name in self.settings() if name not in self.states)
 
     def settings(self) -> dict[str, Any]:
         """Return every setting of model and training by its name."""
@@ -107,8 +110,7 @@ class Recipe:
         new = dataclasses.replace(self, **fields, options=options, parameters=parameters)
         after = new.settings()
         states = tuple(key for key in self.states if key in after and after[key] == before[key])
-        assumed = tuple(key for key in after if key not in states)
-        return dataclasses.replace(new, states=states, assumed=assumed)
+        return dataclasses.replace(new, states=states)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON and saved runs hold them."""
@@ -194,7 +196,6 @@ RECIPES = _recipes(
         epochs=7,
         least_steps=2000,
         states=("model", "hidden", "mean", "std", "optimizer", "loss"),
-        assumed=("dropout", "lr", "schedule", "batch_size", "epochs", "least_steps"),
     ),
     Recipe(
         name="dropout-mlp",
@@ -207,7 +208,6 @@ RECIPES = _recipes(
         epochs=9,
         least_steps=1000,
         states=("model", "mean", "std", "optimizer", "loss", "batch_size"),
-        assumed=("hidden", "dropout", "lr", "schedule", "epochs", "least_steps"),
         claim=0.97,
     ),
     Recipe(
@@ -221,19 +221,6 @@ RECIPES = _recipes(
         epochs=3,
         least_steps=500,
         states=("model",),
-        assumed=(
-            "channels",
-            "pooling",
-            "hidden",
-            "dropout",
-            "optimizer",
-            "lr",
-            "loss",
-            "schedule",
-            "batch_size",
-            "epochs",
-            "least_steps",
-        ),
     ),
     Recipe(
         name="three-conv",
@@ -247,17 +234,6 @@ RECIPES = _recipes(
         epochs=3,
         least_steps=500,
         states=("model",),
-        assumed=(
-            "channels",
-            "hidden",
-            "optimizer",
-            "lr",
-            "loss",
-            "schedule",
-            "batch_size",
-            "epochs",
-            "least_steps",
-        ),
     ),
     Recipe(
         name="lenet-sgd",
@@ -277,50 +253,24 @@ RECIPES = _recipes(
         epochs=5,
         least_steps=800,
         states=("optimizer", "loss"),
-        assumed=(
-            "model",
-            "channels",
-            "pooling",
-            "hidden",
-            "mean",
-            "std",
-            "lr",
-            "momentum",
-            "schedule",
-            "batch_size",
-            "epochs",
-            "least_steps",
-        ),
     ),
     Recipe(
         name="fast",
         source="house",
         model="SmallCNN",
-        options={"channels": (16, 32, 64)},
+        options={"channels": (16, 32, 64), "pools": (True, True, True)},
         parameters=29_434,
         optimizer="AdamW",
         lr=0.01,
         batch_size=128,
         epochs=1,
         least_steps=390,
-        states=(),
-        assumed=(
-            "model",
-            "channels",
-            "optimizer",
-            "lr",
-            "loss",
-            "schedule",
-            "batch_size",
-            "epochs",
-            "least_steps",
-        ),
     ),
     Recipe(
         name="best",
         source="house",
-        model="FourConv",
-        options={"channels": (32, 64, 128, 128)},
+        model="SmallCNN",
+        options={"channels": (32, 64, 128, 128), "pools": (True, True, False, True)},
         parameters=252_650,
         optimizer="AdamW",
         lr=0.01,
@@ -335,19 +285,6 @@ RECIPES = _recipes(
             "elastic": 0.7,
             "stroke": 1.0,
         },
-        states=(),
-        assumed=(
-            "model",
-            "channels",
-            "optimizer",
-            "lr",
-            "loss",
-            "schedule",
-            "batch_size",
-            "epochs",
-            "least_steps",
-            "augment",
-        ),
     ),
 )
 

@@ -187,4 +187,4 @@ def test_average_pooling():
 def test_every_model_says_where_it_comes_from_or_what_it_is_for(name):
     doc = MODELS[name].__doc__
     assert "Args:" in doc
-    assert any(words in doc for words in ("Source: document", "quick to train", "reads best"))
+    assert "Source: document" in doc or "quick" in doc

@@ -20,19 +20,23 @@ LAYERS = (  # a module imports from its own layer and from those before it
     "recipes metrics files",
     "data augment models",
     "trainer",
-    "runs prediction digitize",
+    "runs digitize paper",
+    "prediction",
+    "page",
     "picture plots layer_plots result_plots graphs study",
     "widgets exercises",
-    "bench doctor course figures cli",
+    "bench doctor course figures draw cli",
 )
 LAYER_OF = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
-CORE = {"registry", "tables", "recipes", "metrics", "files", "data", "augment", "models"}
+CORE = {"recipes", "metrics", "files", "data", "augment", "models"}
 CORE |= {"trainer", "runs", "prediction", "digitize"}
 DRAWING = {"picture", "plots", "layer_plots", "result_plots", "graphs", "figures", "widgets"}
 LIBRARIES = {  # the modules that need one may import it at their top, all others in functions
     "matplotlib": DRAWING,
     "sklearn": {"layer_plots"},
     "anywidget": {"widgets"},
+    "ipywidgets": {"widgets"},
+    "voila": set(),
     "torchvision": set(),
     "torchviz": set(),
     "torchview": set(),
