@@ -20,7 +20,11 @@ from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, read_rows, train, versions
 
 STUDIES = Registry(
-    "study", {"documents": [recipe.name for recipe in document_recipes()] + ["fast"]}
+    "study",
+    {
+        "documents": [*(recipe.name for recipe in document_recipes()), "fast"],
+        "best": ["best"],
+    },
 )
 DATA_SETS = ("mnist", "optdigits")
 SHIPPED = {"data": "mnist", "seed": 0}  # the runs whose models come with digitlab
@@ -69,7 +73,7 @@ def study(
                 if not run.finished:
                     raise KeyboardInterrupt  # half a training is no result
                 if {"data": data, "seed": seed} == SHIPPED:
-                    ship(run, weights)
+                    ship(run, weights, written_by=f"digitlab study {name}")
                 row = run.summary() | {
                     "machine": machine(),
                     "versions": versions(),
@@ -91,12 +95,12 @@ def append(path: Path, row: dict[str, Any]) -> None:
         file.write((json.dumps(row) + "\n").encode())
 
 
-def ship(run: Run, folder: Path) -> None:
+def ship(run: Run, folder: Path, *, written_by: str) -> None:
     """Write a small file of the trained model and its card."""
     path = run.save(folder / f"{run.recipe.name}.pt", small=True)
     card = run.summary() | {
         "command": f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}",
-        "written_by": "digitlab study documents",
+        "written_by": written_by,
         "versions": versions(),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
@@ -106,8 +110,8 @@ def ship(run: Run, folder: Path) -> None:
 def summary_table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table: one line for each recipe, mean and spread over its seeds."""
     lines = [
-        "| recipe | source | parameters | epochs | seconds | MNIST test | embedded test |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| recipe | source | parameters | epochs | seeds | seconds | MNIST test | embedded test |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, recipe in RECIPES.items():
         of_recipe = [row for row in rows if row["recipe"] == name]
@@ -116,11 +120,10 @@ def summary_table(rows: list[dict[str, Any]]) -> str:
             seconds = statistics.median(row["seconds"] for row in mnist)
             lines.append(
                 f"| {name} | {recipe.source} | {recipe.parameters:,} | {recipe.epochs} | "
-                f"{seconds:.0f} | {_mean_and_spread(mnist)} | {_mean_and_spread(embedded)} |"
+                f"{len(mnist)} | {seconds:.0f} | {_mean_and_spread(mnist)} | {_mean_and_spread(embedded)} |"
             )
     machines = sorted({row["machine"] for row in rows})
-    seeds = len({row["seed"] for row in rows})
-    lines += ["", f"{seeds} seeds; mean ± standard deviation. Machine: {'; '.join(machines)}."]
+    lines += ["", f"Mean ± standard deviation over the seeds. Machine: {'; '.join(machines)}."]
     return "\n".join(lines)
 
 
