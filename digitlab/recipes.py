@@ -279,11 +279,11 @@ RECIPES = _recipes(
         least_steps=1000,
         augment={
             "shift": 2.0,
-            "rotate": 15.0,
-            "scale": 0.15,
-            "shear": 15.0,
-            "elastic": 0.7,
-            "stroke": 1.0,
+            "rotate": 10.0,
+            "scale": 0.1,
+            "shear": 10.0,
+            "elastic": 0.5,
+            "stroke": 0.5,
         },
     ),
 )

@@ -347,6 +347,20 @@ def results(folder: str | os.PathLike[str] = PACKAGE / "results") -> list[dict[s
     ]
 
 
+def stored(name: str) -> dict[str, Any]:
+    """Return what `digitlab bench NAME` measured on the machine that is named there.
+
+    Raises:
+        ValueError: for a name under which nothing is stored.
+    """
+    names = sorted(path.stem for path in (PACKAGE / "results").glob("*.json"))
+    if name not in names:
+        raise unknown("stored measurement", name, names)
+    facts = json.loads((PACKAGE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    assert isinstance(facts, dict)
+    return facts
+
+
 def read_rows(path: Path) -> Iterable[dict[str, Any]]:
     """Read the whole lines of a JSON lines file; a line cut short by a kill is left out."""
     if not path.exists():
@@ -358,7 +372,7 @@ def read_rows(path: Path) -> Iterable[dict[str, Any]]:
             continue
 
 
-def pretrained(name: str = "fast") -> nn.Module:
+def pretrained(name: str = "best") -> nn.Module:
     """Return a trained model that comes with digitlab, in evaluation mode.
 
     Args:
@@ -370,7 +384,7 @@ def pretrained(name: str = "fast") -> nn.Module:
     return pretrained_run(name).model
 
 
-def pretrained_run(name: str = "fast") -> Run:
+def pretrained_run(name: str = "best") -> Run:
     """Return the whole run of a trained model that comes with digitlab, as `load_run` does."""
     shipped = sorted(path.stem for path in (PACKAGE / "weights").glob("*.pt"))
     if name not in shipped:

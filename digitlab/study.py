@@ -129,8 +129,8 @@ def summary_table(rows: list[dict[str, Any]]) -> str:
 
 def _mean_and_spread(rows: list[dict[str, Any]]) -> str:
     accuracies = [100 * row["test_accuracy"] for row in rows]
-    spread = statistics.stdev(accuracies) if len(rows) > 1 else 0.0
-    return f"{statistics.mean(accuracies):.2f} ± {spread:.2f} %"
+    spread = f" ± {statistics.stdev(accuracies):.2f}" if len(rows) > 1 else ""
+    return f"{statistics.mean(accuracies):.2f}{spread} %"
 
 
 def write_readme(path: Path, table: str) -> None:

@@ -488,6 +488,18 @@ def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
         assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
 
 
+def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_any(
+    optdigits: Digits,
+) -> None:
+    n_right, n_images = 0.0, 0
+    for split in (optdigits.train, optdigits.valid, optdigits.test):
+        result = evaluate(pretrained(), split)
+        n_right += result.accuracy * result.n_images
+        n_images += result.n_images
+    assert n_images == 1797
+    assert n_right / n_images > 0.96
+
+
 def test_a_loss_that_would_be_ignored_is_refused(optdigits: Digits) -> None:
     with pytest.raises(ValueError, match="unknown loss 'mse'; choose from cross-entropy"):
         train(RECIPES["fast"].replace(loss="mse"), optdigits, epochs=1)
