@@ -14,6 +14,11 @@ test: setup  ## all tests: the library's, then every notebook
 	$(PY) -m pytest tests
 	@$(PY) -m digitlab.course --test
 
+test-browser: setup  ## the tests in a real browser; fetches Chromium where there is none
+	@command -v chromium >/dev/null || $(PY) -m playwright install chromium || echo \
+	  "Chromium is missing and could not be fetched: install it (Debian: apt install chromium)" >&2
+	DIGITLAB_BROWSER=required $(PY) -m pytest tests/browser
+
 lab: setup  ## open JupyterLab at the first notebook
 	$(PY) -m jupyterlab $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 
@@ -43,4 +48,4 @@ install:
 	@$(PY) -m pip --disable-pip-version-check install -q -e ".[course,test]" -c constraints.txt
 	@cat pyproject.toml constraints.txt > .venv/.new && mv .venv/.new .venv/.installed
 
-.PHONY: help setup course test lab outputs lint clean install
+.PHONY: help setup course test test-browser lab outputs lint clean install

@@ -17,17 +17,29 @@ _NAMES = {
     "metrics": "accuracy calibration confusion_matrix nll recall",
     "trainer": "SCHEDULES History Result Step Trainer evaluate one_cycle",
     "runs": (
-        "Comparison Run build_optimizer compare load_run pretrained pretrained_run results train"
+        "Comparison Run build_optimizer build_trainer compare load_run pretrained pretrained_run "
+        "results stored train"
     ),
     "prediction": "Prediction predict",
+    "page": "Page PageDigit read_page",
+    "paper": "photograph",
     "picture": "Picture",
     "plots": (
         "plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits plot_history "
         "plot_lr plot_steps"
     ),
-    "result_plots": "plot_confusion plot_mistakes plot_predictions plot_reliability plot_results",
+    "page_plots": "plot_page",
+    "result_plots": (
+        "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results"
+    ),
     "layer_plots": "layer_output plot_features plot_map plot_weights",
     "graphs": "draw_blocks draw_graph layer_table",
+    "widgets.augmenting": "AugmentExplorer",
+    "widgets.confusion": "ConfusionExplorer",
+    "widgets.layers": "LayerExplorer",
+    "widgets.pad": "DigitPad",
+    "widgets.samples": "SampleBrowser",
+    "widgets.training": "TrainingDesk",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 __all__ = sorted(_MODULE_OF)

@@ -9,7 +9,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from digitlab.bench_draw import bench_draw
 from digitlab.data import Split, batches, load
+from digitlab.reading import bench_reading
 from digitlab.registry import Registry
 
 
@@ -64,4 +66,6 @@ def _torchvision_way(split: Split) -> Any:
     return data_set
 
 
-BENCHES: Registry[Callable[[], dict[str, Any]]] = Registry("bench", {"data": bench_data})
+BENCHES: Registry[Callable[..., dict[str, Any]]] = Registry(
+    "bench", {"data": bench_data, "draw": bench_draw, "reading": bench_reading}
+)

@@ -1,4 +1,4 @@
-"""The command line: recipes, data, train, evaluate, predict, study, bench, figures, doctor."""
+"""The command line: recipes, data, train, evaluate, predict, draw, study, bench, and so on."""
 
 from __future__ import annotations
 
@@ -150,6 +150,14 @@ def predict(args: argparse.Namespace) -> Answer:
     return [facts(image, p) for image, p in pairs], table
 
 
+def draw(args: argparse.Namespace) -> Answer:
+    """Serve the drawing pad as a web page on this machine, until Ctrl-C."""
+    from digitlab.draw import serve_pad
+
+    serve_pad(port=args.port, open_browser=not args.no_browser)
+    return {"port": args.port}, "the pad is closed"
+
+
 def study(args: argparse.Namespace) -> Answer:
     """Train many seeds and keep the results; killed, it goes on when run again."""
     from digitlab.runs import results
@@ -168,11 +176,20 @@ def study(args: argparse.Namespace) -> Answer:
 
 
 def bench(args: argparse.Namespace) -> Answer:
-    """Measure speeds, each beside the usual way."""
+    """Measure speeds, or how pictures of many kinds are read, each beside the usual way."""
     from digitlab.bench import BENCHES
+    from digitlab.study import where_and_when
 
-    facts = BENCHES[args.name]()
-    return facts, text_table(list(facts.items()))
+    measure = BENCHES[args.name]
+    if args.folder and args.name != "reading":
+        raise ValueError(f"the bench {args.name!r} takes no folder of pictures; 'reading' does")
+    facts = (measure(args.folder) if args.folder else measure()) | where_and_when()
+    if args.name != "reading":
+        return facts, text_table(list(facts.items()))
+    shares = facts["kinds"] | ({args.folder: facts["folder"]} if args.folder else {})
+    ways = next(iter(shares.values()))
+    rows = [(kind, *(f"{100 * row[way]:.1f}" for way in ways)) for kind, row in shares.items()]
+    return facts, text_table(rows, header=("percent of", *ways))
 
 
 def figures(args: argparse.Namespace) -> Answer:
@@ -248,13 +265,20 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", metavar="FILE", help="a run kept by train --out")
     command.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, one digit each")
 
+    command = add(draw)
+    command.add_argument(
+        "--port", type=int, default=8866, metavar="N", help="default: 8866; 0 for any"
+    )
+    command.add_argument("--no-browser", action="store_true", help="only print the address")
+
     command = add(study)
-    command.add_argument("name", metavar="NAME", help="which study: documents")
+    command.add_argument("name", metavar="NAME", help="which study: documents or best")
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")
 
     command = add(bench)
-    command.add_argument("name", metavar="NAME", help="which measurement: data")
+    command.add_argument("name", metavar="NAME", help="which measurement: data, draw or reading")
+    command.add_argument("--folder", help="reading: your own pictures, labelled in manifest.csv")
 
     command = add(figures)
     command.add_argument("--out", default="figures", metavar="FOLDER", help="default: figures")

@@ -1,14 +1,41 @@
-"""From a picture of one digit to pixels like MNIST's, in named steps."""
+"""From a pad, a scan or a phone photo to pixels like MNIST's, in named steps."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from digitlab.data import center_in_frame
+from digitlab import cleanup
+from digitlab.registry import unknown
+
+Step = Callable[[np.ndarray], np.ndarray]
+PAGE_STEPS: dict[str, Step] = {  # of a whole picture, which may hold several digits
+    "sheet only": cleanup.sheet_only,
+    "grey": cleanup.grey,
+    "bright ink": cleanup.bright_ink,
+    "even light": cleanup.even_light,
+    "no lines": cleanup.without_lines,
+    "clean": cleanup.clean,
+}
+DIGIT_STEPS: dict[str, Step] = {  # of one digit
+    "20 x 20 box": cleanup.in_box,
+    "stroke width": cleanup.with_mnist_strokes,
+    "deslanted": cleanup.deslanted,
+    "centred": cleanup.centred,
+    "28 x 28": cleanup.small,
+}
+_TABLE = PAGE_STEPS | {"digit only": cleanup.digit_only} | DIGIT_STEPS
+_INSTEAD: dict[str, Step] = {  # where a step is left out, but its form is needed
+    "grey": cleanup.luminance,
+    "even light": lambda ink: ink.astype(np.float32) / 255,
+    "20 x 20 box": cleanup.whole,
+}
+STEPS = ("picture", *_TABLE)
+SWITCHABLE = tuple(name for name in _TABLE if name not in ("deslanted", "28 x 28"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,58 +54,45 @@ class Digitized:
         return f"Digitized(steps={', '.join(self.steps)})"
 
 
-def digitize(image: Image.Image | str | os.PathLike[str]) -> Digitized:
-    """Make a picture of one digit look like MNIST's: grey, bright on dark, clean, centred.
+def digitize(
+    image: Image.Image | str | os.PathLike[str],
+    *,
+    skip: Collection[str] = (),
+    deslant: bool = False,
+) -> Digitized:
+    """Make a picture of one digit look like MNIST's, step by step.
 
     Args:
         image: a Pillow image or the name of an image file, of any size and mode.
+        skip: names from `SWITCHABLE` of steps to leave out.
+        deslant: turn slanting strokes upright, too; MNIST's digits slant.
 
     Raises:
-        ValueError: for a file that is no picture, or a picture without ink.
+        ValueError: for a file that is no picture, a picture without ink or with several digits,
+            or an unknown step.
     """
-    picture = image if isinstance(image, Image.Image) else _open(image)
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(("I", "F")):
-        picture = _eight_bits(picture)
-    picture = picture.convert("RGBA")
-    paper = Image.new("RGBA", picture.size, "white")
-    grey = np.asarray(Image.alpha_composite(paper, picture).convert("L"))
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    ink = 255 - grey if np.median(border) > 127 else grey  # paper is what lies around the digit
-    low, high = np.percentile(ink, 50), ink.max()
-    if high - low < 30:
-        raise ValueError("there is no ink in this picture; draw a digit that fills half of it")
-    clean = ((ink.astype(float) - low) / (high - low)).clip(0, 1)
-    clean[clean < 0.3] = 0  # paper and shadow
-    pixels = center_in_frame(clean)
-    steps = {
-        "grey": grey,
-        "bright ink": ink,
-        "clean": np.rint(clean * 255).astype(np.uint8),
-        "centred": pixels,
-    }
-    return Digitized(pixels, steps)
+    for name in skip:
+        if name not in SWITCHABLE:
+            raise unknown("step", name, SWITCHABLE)
+    picture = cleanup.upright(cleanup.open_picture(image))
+    left_out = {*skip} if deslant else {*skip, "deslanted"}
+    steps = {"picture": np.asarray(picture.convert("L"))}
+    values = cleanup.on_paper(picture)
+    for name, step in _TABLE.items():
+        if name not in left_out:
+            values = step(values)
+        elif name in _INSTEAD:
+            values = _INSTEAD[name](values)
+        else:
+            continue
+        steps[name] = _shown(values)
+    return Digitized(steps["28 x 28"], steps)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Bring larger numbers down to 8 bits; Pillow would cut off what lies above 255."""
-    values = np.asarray(picture, dtype=float)
-    high = values.max()
-    white = next((white for white in (1, 255, 65_535) if high <= white), high)
-    return Image.fromarray((values.clip(0) * (255 / white)).astype(np.uint8))
-
-
-def _open(path: str | os.PathLike[str]) -> Image.Image:
-    name = os.path.basename(os.fspath(path))
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {name!r} here; check the name") from None
-    except UnidentifiedImageError:
-        raise ValueError(f"{name!r} is no picture that Pillow can read; use PNG or JPEG") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"{name!r} is too large to read; make it smaller first") from None
-    except OSError as error:
-        raise ValueError(f"{name!r} cannot be read whole ({error}); save it again") from None
+def _shown(values: np.ndarray) -> np.ndarray:
+    """Return a step as uint8 (H, W)."""
+    if values.ndim == 3:
+        values = cleanup.luminance(values)
+    if values.dtype != np.uint8:
+        values = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    return values

@@ -5,23 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from digitlab.data import Digits, as_pixels, load
+from digitlab.digitize import digitize
 from digitlab.graphs import Graph, draw_blocks, draw_graph
 from digitlab.layer_plots import layer_output, plot_features, plot_map, plot_weights
 from digitlab.models import build_model
+from digitlab.page import read_page
+from digitlab.page_plots import plot_page
+from digitlab.paper import photograph
 from digitlab.picture import Picture
-from digitlab.plots import plot_averages, plot_counts, plot_digit, plot_digits, plot_history
-from digitlab.recipes import RECIPES
+from digitlab.plots import (
+    plot_averages,
+    plot_counts,
+    plot_digit,
+    plot_digits,
+    plot_history,
+    plot_steps,
+)
+from digitlab.recipes import RECIPES, document_recipes
 from digitlab.result_plots import (
     plot_confusion,
     plot_mistakes,
     plot_predictions,
+    plot_reading,
     plot_reliability,
     plot_results,
 )
-from digitlab.runs import pretrained_run, results
+from digitlab.runs import pretrained_run, results, stored
 from digitlab.trainer import evaluate
 
 
@@ -41,14 +54,18 @@ def draw_figures(digits: Digits) -> Iterator[tuple[str, Picture | Graph]]:
         yield f"reliability-{name}.png", plot_reliability(result)
         if len(run.history) > 1:
             yield f"loss-{name}.png", plot_history(run.history)
-    learnt = {name: run.history for name, run in runs.items() if len(run.history) > 1}
-    yield "losses.png", plot_history(learnt)
+    documents = [recipe.name for recipe in document_recipes()]
+    yield "losses.png", plot_history({name: runs[name].history for name in documents})
     yield "results.png", plot_results(results(), data=digits.name)
     model = runs["three-conv"].model
     image, few = as_pixels(digits.test.images[:1]), digits.test.sample(1000, seed=0)
     yield "filters.png", plot_weights(model)
     yield "features.png", plot_features(layer_output(model, image, "layers.1"))
     yield "map.png", plot_map(layer_output(model, as_pixels(few.images), "layers.12"), few.labels)
+    photo = photograph(digits.test.images[4], seed=4)
+    yield "steps.png", plot_steps({"photo": np.asarray(photo)} | digitize(photo).steps)
+    yield "page.png", plot_page(read_page(photograph(few.images[:12], height=0.16, seed=2)))
+    yield "reading.png", plot_reading(stored("reading"))
     yield from draw_graphs()
 
 

@@ -139,7 +139,10 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
         title = f"Output of {count(len(array), 'neuron')}"
         figure, (ax,) = canvas(ax, (WIDTH, 2.6))
         ax.set_title(title, size="medium")
-        ax.bar(range(len(array)), array, width=0.8 if len(array) < 100 else 1.0, color=COLORS[0])
+        if len(array) < 100:
+            ax.bar(range(len(array)), array, color=COLORS[0])
+        else:  # one shape is drawn many times quicker than as many bars
+            ax.stairs(array, np.arange(len(array) + 1) - 0.5, fill=True, color=COLORS[0])
         ax.axhline(0, color="black", linewidth=0.8)
         ax.set_xlabel("neuron")
         ax.set_ylabel("output")

@@ -27,7 +27,7 @@ WIDTH = 7.0  # inches
 DPI = 100
 MARGINS = 25 / 3  # pixels that constrained layout leaves left and right together
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g} %")  # of an axis from 0 to 1
-N_COLORS = 64  # enough for text, lines and grey levels, and a quarter of the bytes
+N_COLORS = 128  # enough for text, lines, grey levels and ink, and a third of the bytes
 
 
 @dataclass(frozen=True, repr=False)

@@ -293,28 +293,36 @@ def plot_augment(
     return Picture(figure, (ax,), "Augmented digits", alt)
 
 
-def plot_steps(steps: Mapping[str, np.ndarray]) -> Picture:
+def plot_steps(steps: Mapping[str, np.ndarray], *, columns: int = 6) -> Picture:
     """Show how a picture becomes the pixels of a digit.
 
     Args:
         steps: name of each step -> grey values uint8 (height, width), as `predict` and `digitize`
-            keep them in `.steps`.
+            keep them in `.steps`, or colours uint8 (height, width, 3).
+        columns: pictures in a row.
 
     Raises:
         ValueError: for no steps.
     """
     if not steps:
         raise ValueError("there are no steps to show: this digit came as pixels, not as a picture")
-    figure, axes = canvas(None, (WIDTH, 0.5 + WIDTH / max(len(steps), 3)), len(steps))
-    for axis, (name, grey) in zip(axes, steps.items(), strict=True):
-        axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(f"{name}\n{grey.shape[0]} x {grey.shape[1]}", size="medium")
+    columns = min(columns, max(len(steps), 3))
+    n_rows = -(-len(steps) // columns)
+    tallest = max(values.shape[0] / values.shape[1] for values in steps.values())
+    height = n_rows * (0.5 + WIDTH / columns * min(tallest, 1))
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    places = figure.subplots(n_rows, columns, squeeze=False).flatten()
+    for axis in places:
         axis.set_axis_off()
-    rows = [(name, *grey.shape, round(float(grey.mean()), 1)) for name, grey in steps.items()]
+    for axis, (name, values) in zip(places, steps.items(), strict=False):
+        axis.imshow(values, cmap="gray", vmin=0, vmax=255)
+        axis.set_title(f"{name}\n{values.shape[0]} x {values.shape[1]}", size="medium")
+    rows = [(name, *v.shape[:2], round(float(v.mean()), 1)) for name, v in steps.items()]
     title = f"{count(len(steps), 'step')} from picture to pixels"
     said = [f"{name} ({height} x {width}, mean {mean})" for name, height, width, mean in rows]
     alt = f"{title}: {', then '.join(said)}."
-    return Picture(figure, tuple(axes), title, alt, rows, ("step", "height", "width", "mean"))
+    axes = tuple(places[: len(steps)])
+    return Picture(figure, axes, title, alt, rows, ("step", "height", "width", "mean"))
 
 
 # --- Training ---------------------------------------------------------------------------------

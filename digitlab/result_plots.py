@@ -109,7 +109,7 @@ def plot_predictions(
     Raises:
         ValueError: for no digits, more than 60, or the result of another split.
     """
-    _check(split, result)
+    need_same_digits(split, result)
     positions = (torch.arange(len(split)) if positions is None else positions)[:n]
     if not 0 < len(positions) <= 60:
         raise ValueError(f"a gallery with probabilities shows 1 to 60 digits, not {len(positions)}")
@@ -165,7 +165,7 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3
     Raises:
         ValueError: for no digits, or the result of another split.
     """
-    _check(split, result)
+    need_same_digits(split, result)
     wrong = torch.nonzero(result.predictions != result.labels)[:, 0]
     if not len(wrong):
         figure, (ax,) = canvas(None, (4.5, 0.6))
@@ -181,7 +181,7 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3
     return dataclasses.replace(picture, title=title, alt=alt)
 
 
-def _check(split: Split, result: Result) -> None:
+def need_same_digits(split: Split, result: Result) -> None:
     """Refuse what is empty, does not belong together or is not a number."""
     need_digits(split)
     if not torch.equal(split.labels, result.labels):
@@ -295,3 +295,41 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
     said = [f"{n} {100 * a:.2f} % with {p} parameters in {s} seconds" for n, a, p, s, _ in table]
     header = ("recipe", "test accuracy", "parameters", "seconds", "seeds")
     return Picture(figure, tuple(axes), title, f"{title}: {'; '.join(said)}.", table, header)
+
+
+def plot_reading(measured: Mapping[str, Any]) -> Picture:
+    """Show how many digits are read from each kind of picture, and with each step left out.
+
+    Args:
+        measured: what `digitlab bench reading` stored, as `stored("reading")` returns it.
+    """
+    kinds = measured["kinds"]
+    ways = list(next(iter(kinds.values())))
+    shares = np.array([[row[way] for way in ways] for row in kinds.values()])
+    figure, (ax,) = canvas(None, (WIDTH, 1.2 + 0.22 * len(kinds)))
+    ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.3, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        style: dict[str, Any] = {"ha": "center", "va": "center", "size": 8}
+        ax.text(
+            column, row, f"{100 * share:.3g}", color="white" if share < 0.6 else "black", **style
+        )
+    names = [way.replace("without ", "without: ") for way in ways]
+    names = [{"usual": "usual way", "digitize": "all steps"}.get(name, name) for name in names]
+    ax.set_xticks(range(len(ways)), names, size=8, rotation=40)
+    for label in ax.get_xticklabels():
+        label.set(ha="left", rotation_mode="anchor")
+    ax.xaxis.tick_top()
+    ax.set_yticks(range(len(kinds)), list(kinds), size=8)
+    few = f"{measured['n_skipped']} where a step is left out"
+    ax.set_xlabel(f"percent of {measured['n']} digits read correctly, of {few}", size=9)
+    usual, whole = (shares[:, ways.index(way)] for way in ("usual", "digitize"))
+    title = f"{count(len(kinds), 'kind')} of pictures, read in {count(len(ways), 'way')}"
+    lost = {way: shares[:, i].mean() for i, way in enumerate(ways) if way.startswith("without")}
+    worst = [way.replace("without ", "") for way in sorted(lost, key=lambda way: lost[way])[:2]]
+    alt = (
+        f"{title}. The usual way reads {usual.mean():.0%} on average over the kinds, all steps "
+        f"{whole.mean():.1%}, at least {whole.min():.1%}. Left out, these cost most: "
+        f"{' and '.join(worst)}."
+    )
+    rows = [(kind, *row.values()) for kind, row in kinds.items()]
+    return Picture(figure, (ax,), title, alt, rows, ("kind", *ways))

@@ -157,6 +157,29 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
 
 
+def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
+    """Return a trainer of a new model, as the recipe says.
+
+    Args:
+        recipe: every decision.
+        seed: of weights, order, dropout and augmentation.
+        options: of `Trainer`, in place of the recipe's.
+
+    Raises:
+        ValueError: for a setting that does not exist.
+    """
+    if recipe.loss != "cross-entropy":
+        raise unknown("loss", recipe.loss, ["cross-entropy"])
+    model = build_model(recipe, seed=seed)
+    settings: dict[str, Any] = {
+        "batch_size": recipe.batch_size,
+        "seed": seed,
+        "schedule": SCHEDULES[recipe.schedule],
+        "augment": Augment(**recipe.augment) if recipe.augment else None,
+    }
+    return Trainer(model, build_optimizer(recipe, model), **(settings | options))
+
+
 def train(
     recipe: Recipe | str | None = None,
     digits: Digits | None = None,
@@ -198,20 +221,10 @@ def train(
     seed = seed or 0
     if not 0 <= seed < 2**63:
         raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
-    if recipe.loss != "cross-entropy":
-        raise unknown("loss", recipe.loss, ["cross-entropy"])
     epochs = recipe.epochs_for(len(digits.train)) if epochs is None else epochs
-    model = build_model(recipe, seed=seed)
-    trainer = Trainer(
-        model,
-        build_optimizer(recipe, model),
-        batch_size=recipe.batch_size,
-        seed=seed,
-        schedule=SCHEDULES[recipe.schedule],
-        augment=augment or (Augment(**recipe.augment) if recipe.augment else None),
-        device=device,
-        precision=precision,
-    )
+    options = {"augment": augment} if augment else {}
+    trainer = build_trainer(recipe, seed=seed, device=device, precision=precision, **options)
+    model = trainer.model
 
     def run_so_far(history: History, scores: dict[str, float] | None = None) -> Run:
         return Run(

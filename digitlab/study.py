@@ -36,6 +36,12 @@ def machine() -> str:
     return f"{platform.machine()} {capability}, {torch.get_num_threads()} threads"
 
 
+def where_and_when() -> dict[str, Any]:
+    """Return machine, versions and date, without which a measured number says little."""
+    today = datetime.date.today().isoformat()
+    return {"machine": machine(), "versions": versions(), "date": today}
+
+
 def study(
     name: str,
     *,
@@ -74,11 +80,7 @@ def study(
                     raise KeyboardInterrupt  # half a training is no result
                 if {"data": data, "seed": seed} == SHIPPED:
                     ship(run, weights, written_by=f"digitlab study {name}")
-                row = run.summary() | {
-                    "machine": machine(),
-                    "versions": versions(),
-                    "date": datetime.date.today().isoformat(),
-                }
+                row = run.summary() | where_and_when()
                 append(path, row)
                 yield row
 
@@ -120,7 +122,8 @@ def summary_table(rows: list[dict[str, Any]]) -> str:
             seconds = statistics.median(row["seconds"] for row in mnist)
             lines.append(
                 f"| {name} | {recipe.source} | {recipe.parameters:,} | {recipe.epochs} | "
-                f"{len(mnist)} | {seconds:.0f} | {_mean_and_spread(mnist)} | {_mean_and_spread(embedded)} |"
+                f"{len(mnist)} | {seconds:.0f} | {_mean_and_spread(mnist)} | "
+                f"{_mean_and_spread(embedded)} |"
             )
     machines = sorted({row["machine"] for row in rows})
     lines += ["", f"Mean ± standard deviation over the seeds. Machine: {'; '.join(machines)}."]

@@ -24,6 +24,7 @@ COMMANDS = [
     "train",
     "evaluate",
     "predict",
+    "draw",
     "study",
     "bench",
     "figures",

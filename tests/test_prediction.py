@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import nn
 
 from digitlab.data import Split, as_pixels
-from digitlab.digitize import digitize
+from digitlab.digitize import STEPS, digitize
 from digitlab.models import build_model
 from digitlab.prediction import Prediction, predict
 
@@ -118,7 +118,7 @@ def test_pictures_and_files_are_cleaned_up_first(
     predictions = predict(model, forms)
     for prediction in [*predictions, *(predict(model, form) for form in forms)]:
         assert (prediction.pixels * 255).int().tolist() == digitize(picture).pixels.tolist()
-        assert list(prediction.steps) == ["grey", "bright ink", "clean", "centred"]
+        assert list(prediction.steps) == [name for name in STEPS if name != "deslanted"]
         torch.testing.assert_close(prediction.probabilities, predictions[0].probabilities)
 
 

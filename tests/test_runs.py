@@ -17,12 +17,21 @@ from PIL import Image
 from torch import Tensor
 
 from digitlab import runs
+from digitlab.augment import Augment
 from digitlab.cli import main
 from digitlab.data import Digits, Split
 from digitlab.models import n_parameters
 from digitlab.recipes import RECIPES
-from digitlab.runs import Run, compare, load_run, pretrained, results, train
-from digitlab.trainer import History, evaluate
+from digitlab.runs import (
+    Run,
+    build_trainer,
+    compare,
+    load_run,
+    pretrained,
+    results,
+    train,
+)
+from digitlab.trainer import History, evaluate, one_cycle
 
 
 @pytest.fixture
@@ -503,3 +512,20 @@ def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_
 def test_a_loss_that_would_be_ignored_is_refused(optdigits: Digits) -> None:
     with pytest.raises(ValueError, match="unknown loss 'mse'; choose from cross-entropy"):
         train(RECIPES["fast"].replace(loss="mse"), optdigits, epochs=1)
+
+
+def test_what_a_bench_stored_is_found_by_its_name() -> None:
+    assert runs.stored("reading")["bench"] == "reading"
+    with pytest.raises(ValueError, match="unknown stored measurement 'raeding'; did you mean"):
+        runs.stored("raeding")
+
+
+def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
+    recipe = RECIPES["best"]
+    trainer = build_trainer(recipe, seed=3)
+    assert (trainer.batch_size, trainer.seed) == (recipe.batch_size, 3)
+    assert trainer.augment == Augment(**recipe.augment)
+    assert trainer.schedule is one_cycle
+    assert trainer.optimizer.param_groups[0]["lr"] == recipe.lr
+    assert build_trainer(RECIPES["fast"]).augment is None
+    assert build_trainer(recipe, augment=torch.clone).augment is torch.clone

@@ -20,17 +20,26 @@ LAYERS = (  # a module imports from its own layer and from those before it
     "recipes metrics files",
     "data augment models",
     "trainer",
-    "runs digitize paper",
+    "runs cleanup digitize paper",
     "prediction",
     "page",
-    "picture plots layer_plots result_plots graphs study",
+    "picture plots layer_plots page_plots result_plots graphs study",
     "widgets exercises",
-    "bench doctor course figures draw cli",
+    "bench bench_draw reading doctor course figures draw cli",
 )
 LAYER_OF = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
 CORE = {"recipes", "metrics", "files", "data", "augment", "models"}
-CORE |= {"trainer", "runs", "prediction", "digitize"}
-DRAWING = {"picture", "plots", "layer_plots", "result_plots", "graphs", "figures", "widgets"}
+CORE |= {"trainer", "runs", "prediction", "digitize", "cleanup"}
+DRAWING = {
+    "picture",
+    "plots",
+    "layer_plots",
+    "page_plots",
+    "result_plots",
+    "graphs",
+    "figures",
+    "widgets",
+}
 LIBRARIES = {  # the modules that need one may import it at their top, all others in functions
     "matplotlib": DRAWING,
     "sklearn": {"layer_plots"},
@@ -152,7 +161,8 @@ def test_modules_are_short(capsys):
     core = sum(total.get(name, 0) for name in CORE)
     library = sum(n for name, n in total.items() if name != "exercises")
     too_long = {path.name: n for path, n in of_file.items() if n > 400}
-    assert (core < 1800, library < 5000, too_long) == (True, True, {}), (core, library)
+    # 350 of the core read real pictures; a thousand of the library are widgets and their pad
+    assert (core < 2150, library < 6000, too_long) == (True, True, {}), (core, library)
 
 
 # --- Public names -----------------------------------------------------------------------------

@@ -24,7 +24,6 @@ from nbformat import NotebookNode
 if TYPE_CHECKING:  # it may be missing
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium")
 SECONDS = 120  # for everything that may take long on a busy machine
 SERVER_FLAGS = (
     "--no-browser",
@@ -180,9 +179,23 @@ def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def chromium() -> str | None:
+    """Return the path of the system's Chromium, else of the one that playwright fetched."""
+    if found := shutil.which("chromium"):
+        return found
+    if find_spec("playwright") is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
+@pytest.fixture(scope="session")
+def server(chromium: str | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     missing = [name for name in ("jupyterlab", "playwright") if find_spec(name) is None]
-    missing += [] if CHROMIUM else ["chromium"]
+    missing += [] if chromium else ["chromium"]
     if missing:
         required = os.environ.get("DIGITLAB_BROWSER") == "required"
         (pytest.fail if required else pytest.skip)(f"not installed: {', '.join(missing)}")
@@ -191,11 +204,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")  # while playwright runs, other tests cannot use asyncio
-def lab(server: Server) -> Iterator[Lab]:
+def lab(server: Server, chromium: str | None) -> Iterator[Lab]:
     from playwright.sync_api import sync_playwright
 
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS) as browser,
+        playwright.chromium.launch(executable_path=chromium, args=BROWSER_FLAGS) as browser,
     ):
         yield Lab(server, browser)

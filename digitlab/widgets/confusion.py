@@ -1,0 +1,142 @@
+"""What a model mixes up: the matrix, and behind each of its cells the digits."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import torch
+from ipywidgets import HTML
+from matplotlib.figure import Figure
+
+from digitlab.data import N_CLASSES, Split
+from digitlab.metrics import confusion_matrix
+from digitlab.picture import Picture, count, frame
+from digitlab.plots import plot_digits
+from digitlab.result_plots import need_same_digits, plot_confusion
+from digitlab.trainer import Result
+from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.controls import Choice, Slider, labelled, row
+from digitlab.widgets.sheet import sheet
+
+COLUMNS = 3
+PER_PAGE = 4 * COLUMNS
+CLASSES = labelled(["all", *range(N_CLASSES)])
+KINDS = labelled(["right and wrong", "right", "wrong"])
+ORDERS = labelled(["surest first", "least sure first"])
+
+
+class ConfusionExplorer(Explorer):
+    """Choose a cell of the confusion matrix and see its digits.
+
+    It opens on the most frequent mistake.
+
+    Args:
+        split: the digits.
+        result: what `evaluate` returns for this split.
+
+    Attributes:
+        truth: "all", or a true class.
+        read_as: "all", or what the model reads.
+        kind: "right and wrong", "right" or "wrong".
+        order: "surest first" or "least sure first".
+        page: from 1 on.
+        positions: of the chosen digits in the split, in this order: int64 (n,).
+
+    Raises:
+        ValueError: for no digits, the result of another split, or logits that are not numbers.
+    """
+
+    def __init__(self, split: Split, result: Result) -> None:
+        need_same_digits(split, result)
+        self.split, self.result = split, result
+        self._predictions, self._probabilities = result.predictions, result.probabilities
+        matrix = confusion_matrix(self._predictions, split.labels)
+        mistakes = matrix - matrix.diagonal().diag()
+        cell = divmod(int(mistakes.argmax()), N_CLASSES) if mistakes.any() else ("all", "all")
+        self.truth = Choice(options=CLASSES, value=cell[0], description="True class")
+        self.read_as = Choice(options=CLASSES, value=cell[1], description="Read as")
+        self.kind = Choice(options=KINDS, description="Show")
+        self.order = Choice(options=ORDERS, description="Order")
+        self.page = Slider(min=1, value=1, description="Page")
+        self._all = _small_matrix(result)
+        self._matrix, self._digits = HTML(), HTML()
+        choices = [self.truth, self.read_as, self.kind, self.order]
+        super().__init__([row(*choices, self.page), row(self._matrix, self._digits)])
+        self._choose()
+        for control in choices:
+            control.observe(self._choose, "value")
+        self.page.observe(self._draw, "value")
+
+    def _choose(self, _: object = None) -> None:
+        """Find the digits of the cell and show their first page."""
+        truth, read = self.split.labels, self._predictions
+        chosen = torch.ones_like(truth, dtype=torch.bool)
+        if self.truth.value != "all":
+            chosen &= truth == self.truth.value
+        if self.read_as.value != "all":
+            chosen &= read == self.read_as.value
+        if self.kind.value != "right and wrong":
+            chosen &= (truth == read) == (self.kind.value == "right")
+        positions = chosen.nonzero()[:, 0]
+        sure = self._probabilities[positions].amax(dim=1)
+        order = sure.argsort(descending=self.order.value == "surest first", stable=True)
+        self.positions = positions[order]
+        n_pages = max(1, math.ceil(len(positions) / PER_PAGE))
+        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
+        show(self._matrix, self._plot_matrix())
+        if self.page.value == 1:
+            self._draw()
+        else:
+            self.page.value = 1
+
+    def _draw(self, _: object = None) -> None:
+        show(self._digits, self._plot_digits())
+
+    @property
+    def _cell(self) -> str:
+        """Return the choice in words."""
+        truth = "any digit" if self.truth.value == "all" else f"a {self.truth.value}"
+        read = "anything" if self.read_as.value == "all" else f"a {self.read_as.value}"
+        only = "" if self.kind.value == "right and wrong" else f", {self.kind.value} only"
+        return f"{truth} read as {read}{only}"
+
+    def _plot_matrix(self) -> Picture:
+        """Move the frame on the matrix, which is drawn once."""
+        ax = self._all.axes[0]
+        for patch in ax.patches:
+            patch.remove()
+        row, height = (0, N_CLASSES) if self.truth.value == "all" else (self.truth.value, 1)
+        column, width = (0, N_CLASSES) if self.read_as.value == "all" else (self.read_as.value, 1)
+        frame(ax, np.array([column, row]), (height, width))
+        return dataclasses.replace(self._all, alt=f"{self._all.alt} Framed: {self._cell}.")
+
+    def _plot_digits(self) -> Picture:
+        n = len(self.positions)
+        if not n:
+            figure = Figure(figsize=(3.0, 0.6))
+            title = f"There is no digit here:\n{self._cell}"
+            figure.text(0.5, 0.5, title, ha="center", va="center")
+            return Picture(figure, (), title, f"There is no digit here: {self._cell}.")
+        first = PER_PAGE * (int(self.page.value) - 1)
+        shown = self.positions[first : first + PER_PAGE]
+        picture = plot_digits(
+            self.split.pick(shown),
+            probabilities=self._probabilities[shown],
+            columns=COLUMNS,
+            title=f"{count(n, 'digit')}, {self.order.value}:\n{self._cell}",
+        )
+        return dataclasses.replace(picture, alt=picture.alt.replace("\n", " "))
+
+    def snapshot(self) -> Picture:
+        return sheet([[self._plot_matrix(), self._plot_digits()]], "Confusion explorer")
+
+
+def _small_matrix(result: Result) -> Picture:
+    figure = Figure(figsize=(3.0, 3.2))
+    ax = figure.add_axes((0.15, 0.13, 0.83, 0.79))  # constrained layout takes twice the time
+    picture = plot_confusion(result, ax=ax)
+    for text in ax.texts:
+        text.set_fontsize(6)
+    return picture

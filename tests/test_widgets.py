@@ -1,0 +1,566 @@
+"""Each widget is driven by its controls, without a browser."""
+
+import ast
+import asyncio
+import dataclasses
+import re
+import threading
+from html import unescape
+
+import pytest
+import torch
+from ipywidgets import HTML, Widget
+from torch import nn
+from traitlets import TraitError
+
+from digitlab.augment import Augment
+from digitlab.data import Digits
+from digitlab.models import build_model
+from digitlab.recipes import RECIPES
+from digitlab.runs import build_optimizer
+from digitlab.trainer import SCHEDULES, Result, Trainer, evaluate
+from digitlab.widgets.augmenting import AugmentExplorer
+from digitlab.widgets.confusion import ConfusionExplorer
+from digitlab.widgets.controls import Choice, Slider, labelled
+from digitlab.widgets.layers import LayerExplorer
+from digitlab.widgets.samples import SampleBrowser
+from digitlab.widgets.training import TrainingDesk
+
+
+def shown(widget: Widget) -> list[str]:
+    """Return the alternative texts of a widget's pictures, and its sentences."""
+    parts = getattr(widget, "children", [])
+    own = widget.value if isinstance(widget, HTML) else ""
+    found = re.findall(r'alt="([^"]*)"|aria-label="([^"]*)"|<p>(.*?)</p>|<code>(.*?)</code>', own)
+    return [unescape("".join(f)) for f in found] + [text for part in parts for text in shown(part)]
+
+
+def sweep(control: Choice | Slider):
+    """Set every value that a control can have, and leave the last."""
+    if isinstance(control, Choice):
+        values = control.values
+    else:
+        n_steps = round((control.max - control.min) / control.step)
+        values = [control.min + i * control.step for i in range(n_steps + 1)]
+    for value in values:
+        control.value = value
+        yield value
+
+
+@pytest.fixture
+def result(tiny) -> Result:
+    """Return a reading of `tiny` in which every third digit is read as the next class."""
+    torch.manual_seed(0)
+    read = torch.where(torch.arange(40) % 3 == 0, (tiny.labels + 1) % 10, tiny.labels)
+    logits = torch.rand(40, 10) + 4 * torch.rand(40, 1) * torch.eye(10)[read] + torch.eye(10)[read]
+    return Result(logits, tiny.labels, loss=1.0, accuracy=0.65)
+
+
+@pytest.fixture
+def tiny_digits(tiny) -> Digits:
+    return Digits("tiny", tiny, tiny[3:], tiny[:5], source="", licence="")
+
+
+WIDGETS = ("samples", "confusion", "layers", "augment", "desk")
+
+
+@pytest.fixture
+def widgets(tiny, tiny_digits, result):
+    return {
+        "samples": SampleBrowser(tiny),
+        "confusion": ConfusionExplorer(tiny, result),
+        "layers": LayerExplorer(build_model("fast", seed=0), tiny),
+        "augment": AugmentExplorer(tiny),
+        "desk": TrainingDesk(tiny_digits),
+    }
+
+
+# --- All of them ------------------------------------------------------------------------------
+
+
+def test_each_shows_as_a_picture_with_the_texts_of_its_parts(widgets):
+    for widget in widgets.values():
+        alt = widget.snapshot().alt
+        for text in shown(widget):
+            assert text in alt or not text.startswith(("Digits", "Confusion", "Position", "Aug"))
+        bundle = widget._repr_mimebundle_()
+        assert unescape(bundle["text/html"]).startswith(f'<img alt="{alt}" src="data:image/png')
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        assert len(bundle["text/html"]) < 80_000
+
+
+def test_every_control_has_a_visible_name(widgets):
+    def controls(widget):
+        yield from (widget,) if hasattr(widget, "description") else ()
+        for part in getattr(widget, "children", []):
+            yield from controls(part)
+
+    for widget in widgets.values():
+        names = [c.description for c in controls(widget) if not isinstance(c, HTML)]
+        assert names
+        assert all(names)
+        assert len(set(names)) == len(names)
+
+
+def test_a_slider_moves_to_the_nearest_value_inside():
+    slider = Slider(min=1, max=5, value=9)
+    assert slider.value == 5
+    slider.max = 3
+    assert slider.value == 3
+    slider.value = -1
+    assert slider.value == 1
+
+
+def test_a_value_that_a_control_cannot_have_is_an_error(widgets):
+    with pytest.raises(TraitError, match="10 is not one of"):
+        widgets["samples"].digit.value = 10
+    with pytest.raises(TraitError, match=r"'layers\.99' is not one of"):
+        widgets["layers"].layer.value = "layers.99"
+
+
+def test_a_choice_keeps_its_value_where_new_options_have_it():
+    choice = Choice(options={"one": 1, "two": 2}, value=2)
+    assert choice._index == 1
+    choice.options = labelled([0, 1, 2])
+    assert (choice.value, choice._index) == (2, 2)
+    choice._index = 1  # what the page does
+    assert choice.value == 1
+    choice.options = labelled(["a", "b"])
+    assert (choice.value, choice._index) == ("a", 0)
+
+
+# --- SampleBrowser ----------------------------------------------------------------------------
+
+
+def test_the_browser_shows_the_chosen_class_and_its_average(tiny):
+    browser = SampleBrowser(tiny)
+    for digit in sweep(browser.digit):
+        grid, _, average = shown(browser)
+        if digit != "all":
+            assert grid == f"Digits 1 to 4 of 4: {', '.join(4 * [str(digit)])}."
+            assert average.startswith(f"Average of 4 digits of the {digit}: mean pixel ")
+            mean = tiny.only(digit).images.float().mean()
+            assert f"mean pixel {mean:.0f}," in average
+
+
+def test_the_browser_turns_pages_to_the_last_digit(tiny):
+    browser = SampleBrowser(tiny)
+    grids = [shown(browser)[0] for _ in sweep(browser.page)]
+    labels = ", ".join(map(str, tiny.labels[30:].tolist()))
+    assert len(grids) == 2
+    assert grids[1] == f"Digits 31 to 40 of 40: {labels}."
+
+
+def test_the_browser_enlarges_each_digit_with_its_values(tiny):
+    browser = SampleBrowser(tiny)
+    browser.digit.value = 7
+    seen = []
+    for _ in sweep(browser.place):
+        cells = re.findall(r"<td[^>]*>(\d+)</td>", browser._values.value)
+        assert list(map(int, cells)) == tiny.images[browser.position].flatten().tolist()
+        assert shown(browser)[1].startswith(f"Position {browser.position}: 28 x 28 pixels of a 7")
+        seen.append(browser.position)
+    assert seen == [7, 17, 27, 37]
+
+
+def test_another_class_begins_on_its_first_page(tiny):
+    browser = SampleBrowser(tiny)
+    browser.page.value = 2
+    browser.place.value = 10
+    browser.digit.value = 3
+    assert (browser.page.value, browser.place.value, browser.position) == (1, 4, 33)
+
+
+def test_a_class_without_digits_is_not_offered(tiny):
+    assert SampleBrowser(tiny.only(2, 5)).digit.values == ["all", 2, 5]
+    with pytest.raises(ValueError, match="no digits"):
+        SampleBrowser(tiny[:0])
+
+
+# --- ConfusionExplorer ------------------------------------------------------------------------
+
+
+def matching(explorer: ConfusionExplorer) -> set[int]:
+    """Find the chosen digits one by one."""
+    read = explorer.result.predictions.tolist()
+    return {
+        i
+        for i, truth in enumerate(explorer.split.labels.tolist())
+        if explorer.truth.value in ("all", truth)
+        and explorer.read_as.value in ("all", read[i])
+        and explorer.kind.value in ("right and wrong", "right" if truth == read[i] else "wrong")
+    }
+
+
+@pytest.mark.parametrize("name", ["truth", "read_as", "kind", "order"])
+def test_the_explorer_finds_the_digits_of_a_choice(tiny, result, name):
+    explorer = ConfusionExplorer(tiny, result)
+    explorer.truth.value = explorer.read_as.value = "all"
+    for _ in sweep(getattr(explorer, name)):
+        positions = explorer.positions
+        assert set(positions.tolist()) == matching(explorer)
+        sure = result.probabilities[positions].amax(dim=1)
+        descending = explorer.order.value == "surest first"
+        assert torch.equal(sure, sure.sort(descending=descending).values)
+        assert f"{len(positions)} digits, {explorer.order.value}: " in shown(explorer)[1]
+
+
+def test_the_explorer_opens_on_the_most_frequent_mistake_and_frames_it(tiny, result):
+    explorer = ConfusionExplorer(tiny, result)
+    truth, read = explorer.truth.value, explorer.read_as.value
+    assert read == (truth + 1) % 10
+    assert shown(explorer)[0].endswith(f" Framed: a {truth} read as a {read}.")
+    explorer.truth.value, explorer.read_as.value = "all", 5
+    assert shown(explorer)[0].endswith(" Framed: any digit read as a 5.")
+    box = explorer._all.axes[0].patches
+    assert [(b.get_x(), b.get_y(), b.get_width(), b.get_height()) for b in box] == [
+        (4.5, -0.5, 1, 10)
+    ]
+
+
+def test_the_explorer_turns_pages_to_the_last_digit(tiny, result):
+    explorer = ConfusionExplorer(tiny, result)
+    explorer.truth.value = explorer.read_as.value = "all"
+    pictures = {explorer._digits.value for _ in sweep(explorer.page)}
+    assert len(pictures) == 4
+    explorer.kind.value = "right"
+    assert explorer.page.value == 1
+
+
+def test_an_empty_cell_is_said_to_be_empty(tiny, result):
+    explorer = ConfusionExplorer(tiny, result)
+    explorer.kind.value = "right"
+    cell = f"a {explorer.truth.value} read as a {explorer.read_as.value}, right only"
+    assert shown(explorer)[1] == f"There is no digit here: {cell}."
+    assert explorer.snapshot().alt.endswith(shown(explorer)[1])
+
+
+def test_a_result_without_mistakes_shows_all_digits(tiny):
+    explorer = ConfusionExplorer(tiny, Result(torch.eye(10)[tiny.labels], tiny.labels, 0.0, 1.0))
+    assert (explorer.truth.value, explorer.read_as.value) == ("all", "all")
+
+
+def test_the_result_of_another_split_is_refused(tiny, result):
+    with pytest.raises(ValueError, match="belongs to other digits"):
+        ConfusionExplorer(tiny[:30], result)
+    bad = dataclasses.replace(result, logits=result.logits * float("nan"))
+    with pytest.raises(ValueError, match="not numbers"):
+        ConfusionExplorer(tiny, bad)
+
+
+# --- LayerExplorer ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", ["fast", "plain-mlp"])
+def test_every_layer_shows_its_filters_and_what_it_makes(tiny, recipe):
+    explorer = LayerExplorer(build_model(recipe, seed=0), tiny)
+    for name in sweep(explorer.layer):
+        layer = explorer.model.get_submodule(name)
+        _, filters, output = shown(explorer)
+        on_pixels = isinstance(layer, nn.Conv2d) or getattr(layer, "in_features", 0) == 784
+        if on_pixels:
+            assert filters.startswith(f"Weights of {len(layer.weight)} ")
+        else:
+            says = "do not lie on pixels" if [*layer.parameters()] else "has no weights"
+            assert says in filters
+        assert re.match(r"\d+ feature maps? of|Output of \d+ neurons", output)
+    assert explorer.snapshot().alt.startswith(f"Layer {name}. Position 0, a 0: ")
+
+
+def test_every_digit_goes_through_the_layer(tiny):
+    explorer = LayerExplorer(build_model("fast", seed=0), tiny[:12])
+    maps = set()
+    for position in sweep(explorer.position):
+        digit, _, output = shown(explorer)
+        assert digit.startswith(f"Position {position:.0f}, a {position % 10:.0f}: ")
+        maps.add(output)
+    assert len(maps) == 12
+
+
+def test_filters_are_shown_for_each_input_of_a_convolution(tiny):
+    explorer = LayerExplorer(build_model("fast", seed=0), tiny)
+    assert explorer.channel.layout.display == "none"
+    explorer.layer.value = "layers.5"
+    weights = explorer.model.get_submodule("layers.5").weight
+    assert explorer.channel.layout.display is None
+    for channel in sweep(explorer.channel):
+        lowest = weights[:, int(channel)].min().item()
+        assert f"weights from {lowest:.2g} to " in shown(explorer)[1]
+    assert channel == weights.shape[1] - 1
+
+
+def test_the_model_stays_as_it_is(tiny):
+    model = build_model("fast", seed=0).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    explorer = LayerExplorer(model, tiny)
+    explorer.position.value = 5
+    assert model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_an_error_of_the_model_comes_out(tiny):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    explorer = LayerExplorer(model, tiny)
+    model[1] = nn.Linear(5, 10)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        explorer.position.value = 1
+
+
+def test_a_model_without_layers_is_refused(tiny):
+    with pytest.raises(ValueError, match="holds no layers"):
+        LayerExplorer(nn.Flatten(), tiny)
+
+
+# --- AugmentExplorer --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Augment)])
+def test_each_slider_sets_its_amount_and_the_line_of_code(tiny, name):
+    explorer = AugmentExplorer(tiny)
+    for slider in explorer.amounts.values():
+        slider.value = 0
+    amount = explorer.amounts[name]
+    for value in (amount.step, amount.max / 2, amount.max):
+        amount.value = value
+        code = ast.parse(explorer.code, mode="eval").body
+        asked = {keyword.arg: ast.literal_eval(keyword.value) for keyword in code.keywords}
+        assert asked == {name: value}
+        assert explorer.augment == Augment(**asked)
+        line, picture = shown(explorer)
+        assert line == explorer.code
+        assert picture.startswith(f"{line}. Augmentation of 5 digits (0, 1, 2, 3, 4)")
+        assert "change by 0.00" not in picture or value < amount.max
+
+
+def test_nothing_changes_where_all_amounts_are_zero(tiny):
+    explorer = AugmentExplorer(tiny)
+    for slider in explorer.amounts.values():
+        slider.value = 0
+    assert explorer.code == "dl.Augment()"
+    assert "pixels change by 0.00 on average" in shown(explorer)[1]
+
+
+def test_draw_again_draws_the_same_amounts_anew(tiny):
+    explorer = AugmentExplorer(tiny)
+    code, picture = explorer.code, explorer._digits.value
+    explorer.again.click()
+    assert explorer.code == code
+    assert explorer._digits.value != picture
+
+
+# --- TrainingDesk -----------------------------------------------------------------------------
+
+
+def ready(digits: Digits, epochs: int = 3) -> TrainingDesk:
+    """Return a desk with settings for few digits: three batches in an epoch."""
+    desk = TrainingDesk(digits, "lenet-sgd")
+    desk.lr.value, desk.batch_size.value, desk.epochs.value = 0.02, 16, epochs
+    return desk
+
+
+def usual(digits: Digits) -> Trainer:
+    """Train the same without a desk."""
+    recipe = RECIPES["lenet-sgd"].replace(lr=0.02, batch_size=16, epochs=3)
+    model = build_model(recipe, seed=0)
+    schedule = SCHEDULES[recipe.schedule]
+    trainer = Trainer(model, build_optimizer(recipe, model), batch_size=16, schedule=schedule)
+    trainer.fit(digits.train, digits.valid, epochs=3)
+    return trainer
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+async def until(true) -> None:
+    while not true():
+        await asyncio.sleep(0)
+
+
+def test_a_desk_trains_nothing_by_itself(tiny_digits):
+    desk = TrainingDesk(tiny_digits)
+    assert desk.model is None
+    assert len(desk.history) == 0
+    assert desk.status == "Nothing is trained yet: choose the settings, then press Start."
+    assert (desk.start.disabled, desk.pause.disabled, desk.stop.disabled) == (False, True, True)
+    assert desk.snapshot().alt == "Training over 1 epoch: nothing is trained yet."
+
+
+def test_each_recipe_brings_its_settings(tiny_digits):
+    desk = TrainingDesk(tiny_digits)
+    for name in sweep(desk.recipe):
+        recipe = RECIPES[name]
+        assert desk.lr.value == recipe.lr
+        assert desk.batch_size.value == recipe.batch_size
+        assert desk.epochs.value == recipe.epochs_for(40)
+    with pytest.raises(ValueError, match="did you mean 'plain-mlp'"):
+        TrainingDesk(tiny_digits, "plain_mpl")
+
+
+def test_every_setting_is_trained_with(tiny_digits):
+    desk = TrainingDesk(tiny_digits, "plain-mlp")
+    desk.epochs.value = 1
+    for control in (desk.lr, desk.batch_size):
+        for _ in sweep(control):
+            trainer = desk._build()
+            assert trainer.optimizer.param_groups[0]["lr"] == desk.lr.value
+            assert trainer.batch_size == desk.batch_size.value
+
+
+def test_a_desk_trains_what_the_trainer_trains(tiny_digits):
+    desk, trainer = ready(tiny_digits), usual(tiny_digits)
+    history = asyncio.run(desk.train())
+    assert desk.history is history
+    assert same_weights(desk.model, trainer.model)
+    assert history.train_loss == trainer.history.train_loss
+    assert history.valid_loss == pytest.approx(trainer.history.valid_loss)
+    assert history.valid_accuracy == pytest.approx(trainer.history.valid_accuracy)
+    share = 100 * evaluate(desk.model, tiny_digits.valid).accuracy
+    assert desk.status == f"Done: {share:.2f} % of 37 validation digits are read correctly."
+    assert desk.snapshot().rows[-1] == (3, history.valid_loss[-1], history.valid_accuracy[-1])
+
+
+def test_other_tasks_have_a_turn_between_any_two_batches(tiny_digits):
+    async def main() -> None:
+        desk, seen = ready(tiny_digits), []
+        desk.start.click()
+        while not desk.history.valid_loss[2:]:
+            await asyncio.sleep(0)
+            seen.append(len(desk._steps))
+        assert set(range(1, 10)) <= set(seen)
+
+    asyncio.run(main())
+
+
+def test_a_paused_training_waits_and_goes_on_as_if_nothing_had_been(tiny_digits):
+    async def main() -> None:
+        desk = ready(tiny_digits)
+        desk.start.click()
+        await until(lambda: len(desk._steps) == 5)
+        desk.pause.click()
+        await until(lambda: desk.pause.description == "Go on")
+        n_steps = len(desk._steps)
+        for _ in range(20):
+            torch.rand(7)  # another cell that draws random numbers
+            await asyncio.sleep(0)
+        assert len(desk._steps) == n_steps < 9
+        assert desk.status.startswith("Paused: epoch 2 of 3")
+        desk.pause.click()
+        await until(lambda: desk.pause.description == "Pause")
+        await asyncio.wait([desk._task])
+        assert same_weights(desk.model, usual(tiny_digits).model)
+
+    asyncio.run(main())
+
+
+def test_a_stopped_training_keeps_what_was_learned_and_can_start_anew(tiny_digits):
+    async def main() -> None:
+        desk = ready(tiny_digits)
+        desk.start.click()
+        await until(lambda: len(desk._steps) == 4)
+        assert desk.recipe.disabled
+        assert desk.start.disabled
+        desk.stop.click()
+        await asyncio.wait([desk._task])
+        assert desk._task.cancelled()
+        assert (len(desk.history), len(desk.history.valid_loss)) == (1, 1)
+        assert desk.history.stopped.startswith("stopped in epoch 2 of 3, batch ")
+        assert desk.status == f"Training {desk.history.stopped}; what was learned is kept."
+        assert not desk.model.training
+        assert not desk.recipe.disabled
+        desk.start.click()
+        await until(lambda: not desk._task.done())
+        await desk._task
+        assert same_weights(desk.model, usual(tiny_digits).model)
+
+    asyncio.run(main())
+
+
+def test_buttons_can_be_clicked_in_another_thread_as_jupyterlab_does(tiny_digits):
+    async def main() -> None:
+        desk = ready(tiny_digits)
+        await asyncio.to_thread(desk.start.click)
+        await until(lambda: len(desk._steps) == 2)
+        desk.pause.click()
+        await until(lambda: desk.status.startswith("Paused"))
+        threading.Timer(0.2, desk.pause.click).start()  # while the event loop sleeps
+        await asyncio.wait([desk._task], timeout=20)
+        assert desk._task.done()
+        assert desk._task.get_loop() is asyncio.get_running_loop()
+
+    asyncio.run(main())
+
+
+def test_a_paused_training_can_be_stopped(tiny_digits):
+    async def main() -> None:
+        desk = ready(tiny_digits)
+        desk.start.click()
+        await until(lambda: len(desk._steps) == 2)
+        desk.pause.click()
+        await until(lambda: desk.status.startswith("Paused"))
+        desk.stop.click()
+        await asyncio.wait([desk._task])
+        assert desk.pause.description == "Pause"
+        assert (desk.start.disabled, desk.pause.disabled, desk.stop.disabled) == (False, True, True)
+
+    asyncio.run(main())
+
+
+def test_a_loss_that_is_no_number_is_said_in_the_desk(tiny_digits):
+    desk = ready(tiny_digits, epochs=20)
+    desk.lr.options = labelled([1e30])
+    asyncio.run(desk.train())
+    assert re.fullmatch(
+        r"The training ended: the loss became (nan|inf) in epoch \d+, batch \d, at learning rate "
+        r".*; try a learning rate ten times smaller\.",
+        desk.status,
+    )
+    assert desk.history.stopped in desk.status
+
+
+def test_any_other_error_is_said_and_raised(tiny_digits):
+    desk = ready(tiny_digits)
+    desk.digits = dataclasses.replace(tiny_digits, train=tiny_digits.train[:0])
+    with pytest.raises(ValueError, match="the train split is empty"):
+        asyncio.run(desk.train())
+    assert "the train split is empty" in desk.status
+    assert not desk.start.disabled
+
+
+def test_an_error_after_a_click_reaches_the_event_loop(tiny_digits):
+    errors: list[BaseException] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, e: errors.append(e["exception"]))
+        desk = ready(tiny_digits)
+        desk.digits = dataclasses.replace(tiny_digits, train=tiny_digits.train[:0])
+        desk.start.click()
+        await until(lambda: errors)
+
+    asyncio.run(main())
+    assert ["the train split is empty" in str(error) for error in errors] == [True]
+
+
+def test_a_desk_trains_one_model_at_a_time(tiny_digits):
+    async def main() -> None:
+        desk = ready(tiny_digits)
+        desk.start.click()
+        await until(lambda: desk._steps)
+        first = desk._task
+        desk.start.click()
+        await asyncio.sleep(0)
+        assert desk._task is first
+        with pytest.raises(ValueError, match="training already"):
+            await desk.train()
+        await first
+
+    asyncio.run(main())
+
+
+def test_start_says_what_to_do_where_no_notebook_runs(tiny_digits):
+    desk = ready(tiny_digits)
+    for button in (desk.pause, desk.stop, desk.start):
+        button.click()
+    assert "asyncio.run(desk.train())" in desk.status
+    assert desk.model is None
