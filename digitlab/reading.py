@@ -347,7 +347,7 @@ def bench_reading(
     Args:
         folder: of labelled pictures, with a manifest.csv; measured like another kind.
         model: None for `pretrained()`.
-        split: where the digits come from; None for the test digits of MNIST.
+        split: where the digits come from; None for those of `load().test`.
         kinds: names from `KINDS` and `ASIDE`.
         n: digits for each kind.
         n_skipped: digits for each kind where a step is left out.
@@ -355,15 +355,16 @@ def bench_reading(
     Raises:
         ValueError: for a folder without manifest.csv.
     """
+    labelled = labelled_folder(folder) if folder else None  # before the long work
     model = model or pretrained()
-    digits = (split if split is not None else load("mnist").test).sample(n, seed=0)
+    digits = (split if split is not None else load().test).sample(n, seed=0)
     shares = {
         kind: _shares(model, pictures(digits, kind), digits.labels.tolist(), n_skipped)
         for kind in kinds
     }
     facts: dict[str, Any] = {"bench": "reading", "n": n, "n_skipped": n_skipped, "kinds": shares}
-    if folder:
-        paths, labels = labelled_folder(folder)
+    if labelled:
+        paths, labels = labelled
         opened = [Image.open(path) for path in paths]
         facts["folder"] = _shares(model, opened, labels, len(paths)) | {"n": len(paths)}
     return facts

@@ -61,3 +61,9 @@ def mnist() -> Digits:
     if files.find("mnist") is None:
         pytest.skip("MNIST is not at hand: set DIGITLAB_DATA to a folder with its files")
     return load("mnist")
+
+
+@pytest.fixture(scope="session")
+def handwriting() -> Digits:
+    """Return MNIST where it is at hand, else the embedded digits: written by people, both."""
+    return load("mnist" if files.find("mnist") else "optdigits")

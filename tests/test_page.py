@@ -13,8 +13,8 @@ from digitlab.paper import photograph
 from digitlab.runs import pretrained
 
 
-def written(mnist: Digits, n: int, **options: object) -> tuple[Image.Image, str]:
-    split = mnist.valid.sample(200, seed=3)
+def written(handwriting: Digits, n: int, **options: object) -> tuple[Image.Image, str]:
+    split = handwriting.valid.sample(200, seed=3)
     clear = [i for i in range(200) if split.labels[i] in (0, 2, 3, 6)][:n]  # hardly ever confused
     settings = {"height": 0.14, "size": (640, 480), "pen": "black", "seed": 4} | options
     photo = photograph(split.images[clear], **settings)  # type: ignore[arg-type]
@@ -22,8 +22,10 @@ def written(mnist: Digits, n: int, **options: object) -> tuple[Image.Image, str]
 
 
 @pytest.mark.parametrize(("paper", "tilt"), [("blank", -5.0), ("ruled", 4.0), ("squared", 3.0)])
-def test_digits_are_read_in_order_from_every_paper(paper: str, tilt: float, mnist: Digits) -> None:
-    photo, truth = written(mnist, 8, paper=paper, tilt=tilt)
+def test_digits_are_read_in_order_from_every_paper(
+    paper: str, tilt: float, handwriting: Digits
+) -> None:
+    photo, truth = written(handwriting, 8, paper=paper, tilt=tilt)
     page = read_page(photo)
     assert len(page) == 8
     assert sum(a == b for a, b in zip(page.text.replace("\n", ""), truth, strict=True)) >= 7
@@ -59,8 +61,8 @@ def test_boxes_are_in_pixels_of_the_upright_picture(tmp_path: Path) -> None:
     assert (width, height) == pytest.approx((80, 330), abs=60)
 
 
-def test_one_digit_is_a_page_too(mnist: Digits) -> None:
-    photo, truth = written(mnist, 1, height=0.4)
+def test_one_digit_is_a_page_too(handwriting: Digits) -> None:
+    photo, truth = written(handwriting, 1, height=0.4)
     assert read_page(photo).text == truth
 
 
