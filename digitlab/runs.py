@@ -9,7 +9,7 @@ import platform
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, stdev
@@ -170,6 +170,10 @@ def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
     """
     if recipe.loss != "cross-entropy":
         raise unknown("loss", recipe.loss, ["cross-entropy"])
+    changes = [change.name for change in fields(Augment)]
+    for name in recipe.augment or {}:
+        if name not in changes:
+            raise unknown("augmentation", name, changes)
     model = build_model(recipe, seed=seed)
     settings: dict[str, Any] = {
         "batch_size": recipe.batch_size,

@@ -529,3 +529,9 @@ def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
     assert trainer.optimizer.param_groups[0]["lr"] == recipe.lr
     assert build_trainer(RECIPES["fast"]).augment is None
     assert build_trainer(recipe, augment=torch.clone).augment is torch.clone
+
+
+def test_a_misspelt_augmentation_is_answered_with_the_nearest_one() -> None:
+    recipe = RECIPES["fast"].replace(augment={"rotat": 10.0})
+    with pytest.raises(ValueError, match="unknown augmentation 'rotat'; did you mean 'rotate'"):
+        build_trainer(recipe)
