@@ -100,7 +100,9 @@ def on_paper(picture: Image.Image) -> np.ndarray:
 def grey(values: np.ndarray) -> np.ndarray:
     """Mix the three colours so that ink and paper differ most; uint8 (H, W, 3) -> (H, W)."""
     sample = values[:: 1 + len(values) // 200, :: 1 + values.shape[1] // 200].astype(np.float32)
-    if (np.ptp(sample, axis=2) < 24).mean() > 0.999:
+    red, green, blue = np.moveaxis(sample, 2, 0).copy()  # one after the other is quicker
+    highest, lowest = (f(f(red, green), blue) for f in (np.maximum, np.minimum))
+    if (highest - lowest < 24).mean() > 0.999:
         return luminance(values)
     away = sample - ndimage.uniform_filter(sample, (*(n // 3 for n in sample.shape[:2]), 0))
     far = away.reshape(-1, 3)
@@ -261,8 +263,9 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
         place = np.rint(y - slope * (x - width / 2)).astype(int) + height
         counts = np.convolve(np.bincount(place, minlength=3 * height), [1, 1, 1], "same")
         found = counts > 0.6 * width
-        n_lines = max(n_lines, ndimage.label(found)[1])
-        on_line |= found[place]
+        if found.any():
+            n_lines = max(n_lines, ndimage.label(found)[1])
+            on_line |= found[place]
     if n_lines < 2:
         return ink
     lines = np.zeros(small.shape, bool)

@@ -61,6 +61,26 @@ def test_pixels_from_a_browser_are_read(pad: DigitPad, one: np.ndarray) -> None:
     assert pad.drawing.probabilities == pad.prediction.probabilities.tolist()
 
 
+def test_while_a_line_is_drawn_only_the_answer_changes(pad: DigitPad, one: np.ndarray) -> None:
+    before = pad._pictures["picture"].value
+    pad.drawing.set_state({"pixels": memoryview(one.tobytes()), "unfinished": True})
+    assert pad.prediction.digit == 1
+    assert pad._pictures["picture"].value == before
+    pad.drawing.set_state({"unfinished": False})
+    assert pad._pictures["picture"].value != before
+
+
+def test_one_thread_reads_and_the_others_are_given_back(pad: DigitPad, one: np.ndarray) -> None:
+    used = []
+    pad.model.register_forward_hook(lambda *_: used.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    try:
+        send(pad, one)
+        assert (used, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_an_image_from_python_is_read_like_one_from_a_browser(
     pad: DigitPad, one: np.ndarray
 ) -> None:
@@ -71,12 +91,13 @@ def test_an_image_from_python_is_read_like_one_from_a_browser(
     assert not pad.drawing.example
 
 
-def test_the_answer_is_that_of_predict_on_the_same_picture(pad: DigitPad, one: np.ndarray) -> None:
+def test_the_answer_is_that_of_predict_at_half_the_size(pad: DigitPad, one: np.ndarray) -> None:
     send(pad, one)
-    expected = predict(pretrained(), Image.fromarray(one))
+    small = Image.fromarray(one).reduce(2)
+    expected = predict(pretrained(), small)
     assert isinstance(expected, Prediction)
     torch.testing.assert_close(pad.prediction.probabilities, expected.probabilities)
-    np.testing.assert_array_equal(pad.digitized.pixels, digitize(Image.fromarray(one)).pixels)
+    np.testing.assert_array_equal(pad.digitized.pixels, digitize(small).pixels)
     assert list(pad.prediction.steps) == list(expected.steps)
 
 
@@ -196,7 +217,7 @@ def test_each_box_takes_its_step_out_and_puts_it_back(
     box = pad.switches[name]
     box.value = not box.value
     skip, deslant = ([], True) if name == DESLANTED else ([name], False)
-    expected = digitize(Image.fromarray(one), skip=skip, deslant=deslant)
+    expected = digitize(Image.fromarray(one).reduce(2), skip=skip, deslant=deslant)
     np.testing.assert_array_equal(pad.digitized.pixels, expected.pixels)
     assert list(pad.prediction.steps) == list(expected.steps)
     box.value = not box.value

@@ -1,7 +1,7 @@
 // A sheet of paper to draw a digit on, and ten bars that say what is read.
 // Each change sends the pixels of the sheet to Python; probabilities and a message come back.
 
-const PAUSE = 100; // milliseconds from one reading to the next while a line is drawn
+const PAUSE = 200; // milliseconds from one reading to the next while a line is drawn
 const STRIDE = 10; // pixels that the pen goes for an arrow key; with Shift a fifth of it
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const HELP =
@@ -93,6 +93,7 @@ function render({ model, el }) {
   function begin(point, erases) {
     if (model.get("example") && !erases) marks.push(blank());
     model.set("example", false);
+    model.set("unfinished", true);
     line = { erases, width: Number(width.value) * (erases ? 1.5 : 1), points: [point] };
     marks.push(line);
     extend([point[0] + 0.01, point[1]]); // a line without any length would not be painted
@@ -109,6 +110,8 @@ function render({ model, el }) {
     line = null;
     showPen();
     send();
+    model.set("unfinished", false); // sent after the pixels: first the answer, then the steps
+    model.save_changes();
   }
 
   // --- To Python and back ---------------------------------------------------------------------

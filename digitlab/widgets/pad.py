@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+import torch
 import traitlets
 from anywidget import AnyWidget
 from ipywidgets import HTML, Checkbox, HBox, Label, VBox
@@ -37,6 +40,7 @@ class Drawing(AnyWidget):
 
     Attributes:
         pixels: grey values of the sheet, row after row, ink dark on white; the browser sends them.
+        unfinished: whether a line is being drawn; the steps wait until it ends.
         example: whether the first line is drawn on a new sheet.
         probabilities: of each class, or none where nothing is read.
         message: the same in words, or what to do.
@@ -49,6 +53,7 @@ class Drawing(AnyWidget):
     pixels = traitlets.CBytes(b"\xff" * SIDE**2).tag(  # Bytes would refuse what a browser sends
         sync=True, echo_update=False
     )
+    unfinished = traitlets.Bool(False).tag(sync=True, echo_update=False)
     example = traitlets.Bool(False).tag(sync=True)
     probabilities = traitlets.List(traitlets.Float()).tag(sync=True)
     message = traitlets.Unicode(EMPTY).tag(sync=True)
@@ -97,6 +102,7 @@ class DigitPad(Explorer):
         super().__init__([self.drawing, Label(STEPS_HELP), steps])
         self._read()
         self.drawing.observe(self._read_again, "pixels")
+        self.drawing.observe(self._show_steps, "unfinished")
         for switch in self.switches.values():
             switch.observe(self._read_again, "value")
 
@@ -121,20 +127,27 @@ class DigitPad(Explorer):
     def _read(self) -> None:
         """Read the drawing and show what came of it: first the answer, then the steps."""
         off = {name for name, switch in self.switches.items() if not switch.value}
+        small = Image.fromarray(self.image).reduce(2)  # read as well, and four times as quickly
         try:
             self.digitized: Digitized | None = digitize(
-                Image.fromarray(self.image), skip=off - {DESLANTED}, deslant=DESLANTED not in off
+                small, skip=off - {DESLANTED}, deslant=DESLANTED not in off
             )
         except ValueError as error:  # nothing on it that could be a digit
             self.digitized = self.prediction = None
             self._say([], EMPTY if self.image.min() == 255 else f"Nothing to read: {error}")
-            steps = {}
         else:
-            prediction = predict(self.model, self.digitized.pixels)
+            with _one_thread():
+                prediction = predict(self.model, self.digitized.pixels)
             assert isinstance(prediction, Prediction)
-            steps = self.digitized.steps
             self._say(prediction.probabilities.tolist(), _in_words(prediction))
-            self.prediction = dataclasses.replace(prediction, steps=steps)
+            self.prediction = dataclasses.replace(prediction, steps=self.digitized.steps)
+        self._show_steps()
+
+    def _show_steps(self, _: object = None) -> None:
+        """Show a picture of each step; while a line is drawn that would hold up the answers."""
+        if self.drawing.unfinished:
+            return
+        steps = self.digitized.steps if self.digitized else {}
         for name, place in self._pictures.items():
             place.value = _tile(name, steps.get(name))
 
@@ -165,6 +178,17 @@ class DigitPad(Explorer):
         return Picture(
             figure, tuple(figure.axes), "drawing pad", alt, rows, ("digit", "probability")
         )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: for a single digit, to wake a second one costs more than it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _example() -> np.ndarray:

@@ -286,15 +286,15 @@ def violations(page, where=None):
 
 
 def test_the_bars_follow_the_pen_up_quickly(pad):
-    pad.clear()
     pad.page.evaluate(WATCH)
     for x in range(40, 240, 20):
-        pad.line((x, 40), (x, 220))
+        pad.clear()
+        pad.line((x, 40), (140, 220))
         pad.page.wait_for_timeout(400)
-    waits = pad.page.evaluate("waits")
+    waits = pad.page.evaluate("waits")[1::2]  # each line came after a click on Clear
     assert len(waits) == 10
     assert np.isfinite(waits).all()
-    assert statistics.median(waits) < 500  # 50 on a quiet machine, which a test cannot have
+    assert statistics.median(waits) < 200  # 50 on a quiet machine, which a test cannot have
 
 
 def test_nothing_went_wrong_and_nothing_left_the_machine(live, log):
