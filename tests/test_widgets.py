@@ -3,28 +3,33 @@
 import ast
 import asyncio
 import dataclasses
+import io
 import re
 import threading
+from base64 import b64decode
 from html import unescape
 
+import numpy as np
 import pytest
 import torch
 from ipywidgets import HTML, Widget
+from PIL import Image
 from torch import nn
 from traitlets import TraitError
 
 from digitlab.augment import Augment
 from digitlab.data import Digits
 from digitlab.models import build_model
+from digitlab.picture import DPI
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_optimizer
-from digitlab.trainer import SCHEDULES, Result, Trainer, evaluate
+from digitlab.trainer import SCHEDULES, History, Result, Step, Trainer, evaluate
 from digitlab.widgets.augmenting import AugmentExplorer
 from digitlab.widgets.confusion import ConfusionExplorer
 from digitlab.widgets.controls import Choice, Slider, labelled
 from digitlab.widgets.layers import LayerExplorer
 from digitlab.widgets.samples import SampleBrowser
-from digitlab.widgets.training import TrainingDesk
+from digitlab.widgets.training import TrainingDesk, _Curves
 
 
 def shown(widget: Widget) -> list[str]:
@@ -431,6 +436,24 @@ def test_other_tasks_have_a_turn_between_any_two_batches(tiny_digits):
         assert set(range(1, 10)) <= set(seen)
 
     asyncio.run(main())
+
+
+def test_the_live_picture_shows_what_the_snapshot_shows(tiny_digits):
+    desk = ready(tiny_digits)
+    asyncio.run(desk.train())
+    encoded = re.search('base64,([^"]*)', desk._picture.value)[1]
+    live = np.asarray(Image.open(io.BytesIO(b64decode(encoded))), float)
+    drawn = io.BytesIO()
+    desk.snapshot().figure.savefig(drawn, format="png", dpi=DPI)
+    whole = np.asarray(Image.open(drawn).convert("RGB"), float)
+    assert live.shape == whole.shape
+    assert abs(live - whole).mean() < 0.5
+
+
+def test_a_loss_above_the_axis_makes_the_axis_longer():
+    curves = _Curves(1)
+    curves.plot([Step(1, 1, 2, loss=40.0, accuracy=0.1)], History())
+    assert curves.axes["loss"].get_ylim() == (0, 80)
 
 
 def test_a_paused_training_waits_and_goes_on_as_if_nothing_had_been(tiny_digits):
