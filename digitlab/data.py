@@ -95,6 +95,14 @@ class Split(Dataset[tuple[Tensor, int]]):
                 raise ValueError(f"digits are 0 to 9, not {digit!r}")
         return self.pick(torch.isin(self.labels, torch.tensor(digits)))
 
+    def joined(self, other: Split) -> Split:
+        """Return the digits of both, first these; writers where both know them."""
+        images = torch.cat([self.images, other.images])
+        labels = torch.cat([self.labels, other.labels])
+        if self.writers is None or other.writers is None:
+            return Split(images, labels)
+        return Split(images, labels, torch.cat([self.writers, other.writers]))
+
     def sample(self, n: int, *, seed: int = 0) -> Split:
         """Return `n` different digits, drawn at random.
 

@@ -201,16 +201,22 @@ class SmallCNN(nn.Module):
     Args:
         channels: of each convolution; the first looks at 5 x 5 pixels, the others at 3 x 3.
         pools: whether pooling follows each convolution and halves the picture's sides.
+        unshuffle: first make one channel of each pixel in a square of this many pixels a side:
+            the same pixels at fewer places, where all convolutions look at 3 x 3.
     """
 
     def __init__(
         self,
         channels: tuple[int, ...] = (16, 32, 64),
         pools: tuple[bool, ...] = (True, True, True),
+        unshuffle: int = 1,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [PixelInput()]  # (N, 1, 28, 28)
         n_in, kernel, size = 1, 5, 28
+        if unshuffle > 1:
+            layers.append(nn.PixelUnshuffle(unshuffle))  # (N, unshuffle ** 2, size, size)
+            n_in, kernel, size = unshuffle**2, 3, 28 // unshuffle
         for n_out, pool in zip(channels, pools, strict=True):
             layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
             if pool:  # before norm and ReLU there is less to compute

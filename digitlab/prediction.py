@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +75,17 @@ def predict(
         for p, (one, steps) in zip(probabilities, ready, strict=True)
     ]
     return predictions if many is not None else predictions[0]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: for a single digit, to wake a second one costs more than it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _as_list(images: Any) -> list[Any] | None:

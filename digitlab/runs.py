@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from digitlab.augment import Augment
-from digitlab.data import Digits, load
+from digitlab.data import Digits, Split, load
 from digitlab.models import build_model, n_parameters
 from digitlab.recipes import RECIPES, Recipe
 from digitlab.registry import Registry, unknown
@@ -43,7 +43,7 @@ class Run:
         model: with its last weights, in evaluation mode.
         history: one entry for each epoch.
         data: the name of the data set really used.
-        sizes: digits in "train", "valid" and "test".
+        sizes: digits in "train", "valid" (where they were not learned, too) and "test".
         seed: of weights, order and dropout.
         epochs: how many were planned.
         scores: loss and accuracy in [0, 1] on each split; empty in a file written between epochs.
@@ -80,7 +80,7 @@ class Run:
             "parameters": n_parameters(self.model),
             "epochs": len(self.history),
             "seconds": round(self.seconds, 3),
-            **self.scores,
+            **{name: round(score, 6) for name, score in self.scores.items()},
         }
 
     def save(self, path: str | os.PathLike[str], *, small: bool = False) -> Path:
@@ -152,7 +152,8 @@ def versions() -> dict[str, str]:
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """Return the recipe's optimizer over the model's parameters."""
-    options = {} if recipe.momentum is None else {"momentum": recipe.momentum}
+    chosen = {"momentum": recipe.momentum, "betas": recipe.betas}
+    options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     # fused: one pass over all weights takes a third off a step of the fully connected models
     return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
 
@@ -180,6 +181,7 @@ def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
         "seed": seed,
         "schedule": SCHEDULES[recipe.schedule],
         "augment": Augment(**recipe.augment) if recipe.augment else None,
+        "smoothing": recipe.smoothing,
     }
     return Trainer(model, build_optimizer(recipe, model), **(settings | options))
 
@@ -196,7 +198,7 @@ def train(
     device: str = "auto",
     precision: str = "float32",
 ) -> Run:
-    """Train a recipe, then judge the model on train, valid and (once) on test.
+    """Train a recipe, then judge the model on the splits, on test only this once.
 
     Args:
         recipe: a recipe or its name; not needed with `resume`.
@@ -215,17 +217,18 @@ def train(
         _place_for(out)  # else the first epoch would be lost
     begun = load_run(resume) if resume else None
     digits = digits or load(begun.data if begun else "auto")
-    sizes = {"train": len(digits.train), "valid": len(digits.valid), "test": len(digits.test)}
     if begun:
-        _check_resumable(begun, recipe, digits.name, sizes, seed, epochs)
+        _check_resumable(begun, recipe, digits, seed, epochs)
         recipe, seed, epochs = begun.recipe, begun.seed, begun.epochs
     if recipe is None:
         raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}")
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    splits = _splits(recipe, digits)
+    sizes = {name: len(split) for name, split in splits.items()}
     seed = seed or 0
     if not 0 <= seed < 2**63:
         raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
-    epochs = recipe.epochs_for(len(digits.train)) if epochs is None else epochs
+    epochs = recipe.epochs_for(sizes["train"]) if epochs is None else epochs
     options = {"augment": augment} if augment else {}
     trainer = build_trainer(recipe, seed=seed, device=device, precision=precision, **options)
     model = trainer.model
@@ -240,15 +243,15 @@ def train(
             run_so_far(history).save(out)
 
     history = trainer.fit(
-        digits.train,
-        digits.valid,
+        splits["train"],
+        splits.get("valid"),
         epochs=epochs,
         resume=begun.state if begun else None,
         after_epoch=save_so_far,
     )
     scores: dict[str, float] = {}
-    for name in sizes:
-        result = evaluate(model, getattr(digits, name))
+    for name, split in splits.items():
+        result = evaluate(model, split)
         scores |= {f"{name}_accuracy": result.accuracy, f"{name}_loss": result.loss}
     model.eval()
     run = run_so_far(history, scores)
@@ -257,11 +260,17 @@ def train(
     return run
 
 
+def _splits(recipe: Recipe, digits: Digits) -> dict[str, Split]:
+    """Return "train", "valid" and "test", or, where validation digits are learned, two of them."""
+    if recipe.use_valid:
+        return {"train": digits.train.joined(digits.valid), "test": digits.test}
+    return {"train": digits.train, "valid": digits.valid, "test": digits.test}
+
+
 def _check_resumable(
     begun: Run,
     recipe: Recipe | str | None,
-    data: str,
-    sizes: dict[str, int],
+    digits: Digits,
     seed: int | None,
     epochs: int | None,
 ) -> None:
@@ -270,7 +279,8 @@ def _check_resumable(
     if isinstance(recipe, Recipe) and recipe != begun.recipe:
         raise ValueError("the file to resume was trained with other settings; leave the recipe out")
     name = recipe.name if isinstance(recipe, Recipe) else recipe
-    asked = {"recipe": name, "data": data, "seed": seed, "epochs": epochs, "sizes": sizes}
+    sizes = {name: len(split) for name, split in _splits(begun.recipe, digits).items()}
+    asked = {"recipe": name, "data": digits.name, "seed": seed, "epochs": epochs, "sizes": sizes}
     for key, value in asked.items():
         stored = begun.recipe.name if key == "recipe" else getattr(begun, key)
         if value is not None and value != stored:

@@ -29,16 +29,21 @@ Schedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
-    """Raise the learning rate to the optimizer's own, then lower it to nearly 0.
+    """Raise the learning rate to the optimizer's own in a tenth of the steps, then lower it to 0.
 
-    Momentum stays as the optimizer has it.
+    Both in a straight line; momentum stays as the optimizer has it.
 
     Source: Smith and Topin 2018, "Super-convergence".
     """
     # a scheduler that was here before left "max_lr", and "lr" as low as it went
     highest = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, highest, total_steps=n_steps, cycle_momentum=False
+        optimizer,
+        highest,
+        total_steps=n_steps,
+        pct_start=0.1,
+        anneal_strategy="linear",
+        cycle_momentum=False,
     )
 
 
@@ -197,6 +202,8 @@ class Trainer:
         schedule: (optimizer, number of steps) -> scheduler, stepped after each batch.
         augment: float (B, 1, 28, 28) in [0, 1] -> the same shape and range.
         device: "auto", "cpu", "cuda" or "mps"; it changes speed only.
+        smoothing: the part of each label that is spread over all classes, in [0, 1]; it keeps a
+            model from being too sure.
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
 
     Attributes:
@@ -214,6 +221,7 @@ class Trainer:
         seed: int = 0,
         schedule: Schedule | None = None,
         augment: Augment | None = None,
+        smoothing: float = 0.0,
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
@@ -224,6 +232,7 @@ class Trainer:
         self.seed = seed
         self.schedule = schedule
         self.augment = augment
+        self.smoothing = smoothing
         self.precision = PRECISIONS[precision]
         self.scheduler: LRScheduler | None = None
         self.history = History()
@@ -336,19 +345,22 @@ class Trainer:
                     break
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """Learn from one batch; return its mean loss and its logits (B, 10)."""
+        """Learn from one batch; return its mean loss, without smoothing, and its logits (B, 10)."""
         images, labels = images.to(self.device), labels.to(self.device)
         if self.augment:
             images = self.augment(images)
         self.optimizer.zero_grad()
         with torch.autocast(self.device.type, self.precision, enabled=bool(self.precision)):
             logits = self.model(images)
-            loss = F.cross_entropy(logits, labels)
+            loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
         loss.backward()
         self.optimizer.step()
         if self.scheduler:
             self.scheduler.step()
-        return loss.item(), logits.detach()
+        logits = logits.detach()
+        if self.smoothing:
+            loss = F.cross_entropy(logits, labels)  # to be compared with that of validation
+        return loss.item(), logits
 
     def _plan(self, train: Split, epochs: int) -> dict[str, Any]:
         """Return what must be the same where a training goes on."""
@@ -358,6 +370,7 @@ class Trainer:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "augment": self.augment is not None,
+            "smoothing": self.smoothing,
             "precision": str(self.precision or torch.float32).removeprefix("torch."),
         }
 

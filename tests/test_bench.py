@@ -1,6 +1,7 @@
 """Benches: both ways deliver the same digits, and the figures that are promised come out."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from digitlab import bench
 from digitlab.bench import BENCHES, bench_data
 from digitlab.cli import main
 from digitlab.data import Digits, batches
+from digitlab.recipes import RECIPES
+from digitlab.runs import build_trainer
+from digitlab.trainer import evaluate
 
 
 @pytest.fixture
@@ -33,9 +37,58 @@ def test_both_ways_deliver_the_same_pixels(few: Digits) -> None:
         torch.testing.assert_close(ours, theirs)
 
 
+def test_bench_fast_measures_seeds_and_the_standard_script(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "GOAL", 0.5)
+    facts = bench.bench_fast(n_seeds=2)
+    assert facts.items() >= {"bench": "fast", "data": "few", "n_digits": 300, "seeds": 2}.items()
+    assert 0.5 < facts["test_accuracy_worst"] <= facts["test_accuracy"]
+    assert 0 < facts["seconds"] <= facts["seconds_worst"]
+    assert facts["script_accuracy"] >= 0.5
+    ratio = facts["script_seconds"] / facts["seconds"]
+    assert facts["times_faster"] == pytest.approx(ratio, rel=0.2, abs=0.1)
+
+
+def test_without_the_standard_script_fast_is_measured_alone(
+    few: Digits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bench, "PEER", tmp_path / "none.py")
+    facts = bench.bench_fast(n_seeds=2)
+    assert facts["script_seconds"] is facts["times_faster"] is None
+
+
+def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
+    recipe, losses = RECIPES["dropout-mlp"], []
+    for loop in (bench._train, bench._train_bare):
+        trainer = build_trainer(recipe)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(bench, "build_trainer", lambda _, trainer=trainer: trainer)
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                loop(recipe, few.train)
+        losses.append(evaluate(trainer.model, few.valid).loss)
+    assert losses[0] == losses[1]
+
+
+def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_recipes = {name: RECIPES[name] for name in ("plain-mlp", "fast")}
+    monkeypatch.setattr(bench, "RECIPES", few_recipes)
+    facts = bench.bench_train(repeats=1, n_batches=2)
+    for name in few_recipes:
+        assert facts[f"{name} batch_ms"] > 0
+        assert 0.2 < facts[f"{name} trainer_to_bare"] < 20
+
+
+def test_bench_infer_reads_one_digit_and_many(few: Digits) -> None:
+    facts = bench.bench_infer(repeats=1, recipes=("fast",))
+    assert facts["fast one_digit_ms"] > 0
+    assert facts["fast digits_per_second"] > 100
+
+
 def test_the_command_line_prints_the_figures(
     few: Digits, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "data", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"] == "few"
-    assert set(BENCHES) >= {"data", "draw"}
+    assert set(BENCHES) == {"data", "train", "fast", "infer", "draw", "reading"}

@@ -118,6 +118,15 @@ def test_only_classes_that_there_are(tiny, digit):
         tiny.only(3, digit)
 
 
+def test_joined_splits_hold_both_and_the_writers_that_are_known(tiny: Split) -> None:
+    joined = tiny[:3].joined(tiny[5:9])
+    assert torch.equal(joined.images, tiny.images[[0, 1, 2, 5, 6, 7, 8]])
+    assert torch.equal(joined.labels, tiny.labels[[0, 1, 2, 5, 6, 7, 8]])
+    known = Split(tiny.images, tiny.labels, torch.arange(len(tiny)))
+    assert known[:3].joined(known[7:8]).writers.tolist() == [0, 1, 2, 7]
+    assert known.joined(Split(tiny.images, tiny.labels)).writers is None
+
+
 def test_sample_is_repeatable_and_of_different_digits(tiny):
     first, again, other = tiny.sample(30, seed=1), tiny.sample(30, seed=1), tiny.sample(30, seed=2)
     assert torch.equal(first.images, again.images)

@@ -60,6 +60,13 @@ def test_what_a_document_says_is_stated(name, stated):
     assert set(stated) <= set(recipe.states)
 
 
+def test_a_recipe_shows_its_name_and_what_was_decided():
+    shown = repr(plain)
+    assert shown.startswith("Recipe('plain-mlp', model='MLP', hidden=(256, 128, 64, 32), ")
+    assert "optimizer='Adam', lr=0.003" in shown
+    assert "momentum" not in shown
+
+
 def test_five_documents_have_a_recipe_each():
     recipes = list(document_recipes())
     assert sorted(recipe.source for recipe in recipes) == sorted(DOCUMENTS)
@@ -159,7 +166,7 @@ def test_unknown_option_of_a_replaced_model_is_named_when_it_is_built():
 
 @pytest.mark.parametrize(
     ("setting", "nearest"),
-    [("epoch", "epochs"), ("learning_rate", ""), ("droput", "dropout"), ("stats", "std")],
+    [("epoch", "epochs"), ("learning_rate", ""), ("droput", "dropout"), ("sdt", "std")],
 )
 def test_unknown_setting_is_answered_with_the_nearest_one(setting, nearest):
     with pytest.raises(ValueError, match=rf"unknown setting '{setting}'; .*{nearest}"):

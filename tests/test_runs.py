@@ -93,6 +93,21 @@ def test_a_small_data_set_gets_at_least_the_least_steps(digits: Digits) -> None:
     assert len(train(recipe, digits).history) == 2  # 3 batches of 40 digits
 
 
+def test_validation_digits_can_be_learned_once_all_is_chosen(
+    digits: Digits, tmp_path: Path
+) -> None:
+    recipe = RECIPES["plain-mlp"].replace(use_valid=True, epochs=2, least_steps=1)
+    run = train(recipe, digits, out=tmp_path / "run.pt")
+    n_all = len(digits.train) + len(digits.valid)
+    assert run.sizes == {"train": n_all, "test": len(digits.test)}
+    assert run.history.valid_accuracy == []
+    assert set(run.scores) == {"train_accuracy", "train_loss", "test_accuracy", "test_loss"}
+    both = digits.train.joined(digits.valid)
+    assert run.scores["train_accuracy"] == evaluate(run.model, both).accuracy
+    again = train(resume=tmp_path / "run.pt", digits=digits)
+    assert torch.equal(weights(again.model), weights(run.model))
+
+
 def test_one_seed_is_one_run(digits: Digits) -> None:
     first, same, other = (train("plain-mlp", digits, epochs=1, seed=s) for s in (1, 1, 2))
     assert torch.equal(weights(first.model), weights(same.model))

@@ -110,6 +110,32 @@ def test_history_has_one_entry_per_epoch_in_every_list(tiny: Split) -> None:
     assert history.stopped == ""
 
 
+def test_one_cycle_rises_for_a_tenth_of_the_steps_then_falls_to_nearly_0() -> None:
+    optimizer = make_optimizer("SGD", small_model())
+    highest, rates = optimizer.param_groups[0]["lr"], []
+    scheduler = one_cycle(optimizer, 101)
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"] / highest)
+        optimizer.step()
+        scheduler.step()
+    assert 8 <= rates.index(max(rates)) <= 11
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates[55] == pytest.approx(0.5, abs=0.02)  # a straight line down
+    assert rates[-1] < 1e-4
+
+
+def test_smoothed_labels_are_learned(tiny: Split) -> None:
+    model = small_model().eval()  # without dropout
+    images, labels = next(iter(batches(tiny, 16, seed=3)))
+    smooth = torch.full((16, 10), 0.01).scatter(1, labels[:, None], 0.91)
+    expected = -(smooth * model(images).log_softmax(dim=1)).sum(dim=1).mean()
+    (slope,) = torch.autograd.grad(expected, model.layers[-1].bias)
+    plain = F.cross_entropy(model(images), labels).item()
+    trainer = make_trainer(model=model, smoothing=0.1)
+    assert trainer.step(images, labels)[0] == pytest.approx(plain)
+    torch.testing.assert_close(model.layers[-1].bias.grad, slope)
+
+
 def test_history_without_validation_leaves_its_lists_empty(tiny: Split) -> None:
     history = make_trainer().fit(tiny, epochs=2)
     assert history.valid_loss == history.valid_accuracy == []

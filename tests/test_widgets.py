@@ -283,7 +283,7 @@ def test_every_digit_goes_through_the_layer(tiny):
 
 
 def test_filters_are_shown_for_each_input_of_a_convolution(tiny):
-    explorer = LayerExplorer(build_model("fast", seed=0), tiny)
+    explorer = LayerExplorer(build_model("best", seed=0), tiny)
     assert explorer.channel.layout.display == "none"
     explorer.layer.value = "layers.5"
     weights = explorer.model.get_submodule("layers.5").weight

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
-import torch
 import traitlets
 from anywidget import AnyWidget
 from ipywidgets import HTML, Checkbox, HBox, Label, VBox
@@ -22,7 +19,7 @@ from torch import nn
 from digitlab.data import N_CLASSES
 from digitlab.digitize import STEPS, SWITCHABLE, Digitized, digitize
 from digitlab.picture import COLORS, PERCENT, WIDTH, Picture, img_tag
-from digitlab.prediction import Prediction, predict
+from digitlab.prediction import Prediction, one_thread, predict
 from digitlab.runs import pretrained
 from digitlab.widgets.base import Explorer
 
@@ -136,7 +133,7 @@ class DigitPad(Explorer):
             self.digitized = self.prediction = None
             self._say([], EMPTY if self.image.min() == 255 else f"Nothing to read: {error}")
         else:
-            with _one_thread():
+            with one_thread():
                 prediction = predict(self.model, self.digitized.pixels)
             assert isinstance(prediction, Prediction)
             self._say(prediction.probabilities.tolist(), _in_words(prediction))
@@ -178,17 +175,6 @@ class DigitPad(Explorer):
         return Picture(
             figure, tuple(figure.axes), "drawing pad", alt, rows, ("digit", "probability")
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute in one thread: for a single digit, to wake a second one costs more than it brings."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _example() -> np.ndarray:
