@@ -269,7 +269,8 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
     for number, (name, seeds) in enumerate(recipes.items()):
         accuracies = [row["test_accuracy"] for row in seeds]
         accuracy = float(np.mean(accuracies))
-        bar = [[accuracy - min(accuracies)], [max(accuracies) - accuracy]]
+        low, high = min(accuracies), max(accuracies)
+        bar = [[max(accuracy - low, 0.0)], [max(high - accuracy, 0.0)]]  # a mean may be rounded
         x = [float(np.mean([row[field] for row in seeds])) for field in ("parameters", "seconds")]
         look: dict[str, Any] = {
             "color": COLORS[number % len(COLORS)],
@@ -280,7 +281,8 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         table.append((name, round(accuracy, 4), round(x[0]), round(x[1], 1), len(seeds)))
     for axis, label in zip(axes, ("parameters", "seconds of training"), strict=True):
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left, right = axis.get_xlim()
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if right < 100 * left else (1, 3)))
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel(label)

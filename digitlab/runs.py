@@ -80,7 +80,10 @@ class Run:
             "parameters": n_parameters(self.model),
             "epochs": len(self.history),
             "seconds": round(self.seconds, 3),
-            **{name: round(score, 6) for name, score in self.scores.items()},
+            **{
+                name: round(score, 6) if name.endswith("loss") else score
+                for name, score in self.scores.items()
+            },
         }
 
     def save(self, path: str | os.PathLike[str], *, small: bool = False) -> Path:

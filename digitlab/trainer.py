@@ -41,7 +41,7 @@ def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
         optimizer,
         highest,
         total_steps=n_steps,
-        pct_start=0.1,
+        pct_start=min(0.9, max(0.1, 1.5 / n_steps)),  # PyTorch cannot rise in one step exactly
         anneal_strategy="linear",
         cycle_momentum=False,
     )

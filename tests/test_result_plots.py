@@ -253,6 +253,11 @@ def test_recipes_differ_by_marker_and_are_named():
     assert "a 90.00 % with 1000 parameters in 10.0 seconds" in picture.alt
 
 
+def test_seeds_that_agree_have_no_reach():
+    picture = plots.plot_results([row("a", 0.99)] * 3)  # the mean is rounded upwards
+    assert picture.rows[0][:2] == ("a", 0.99)
+
+
 def test_results_of_several_data_sets_must_be_chosen_from():
     rows = [row("a", 0.9), row("a", 0.8, data="optdigits")]
 

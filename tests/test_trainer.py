@@ -124,6 +124,19 @@ def test_one_cycle_rises_for_a_tenth_of_the_steps_then_falls_to_nearly_0() -> No
     assert rates[-1] < 1e-4
 
 
+@pytest.mark.parametrize("n_steps", range(1, 40))
+def test_one_cycle_takes_any_number_of_steps(n_steps: int) -> None:
+    optimizer = make_optimizer("SGD", small_model())
+    scheduler = one_cycle(optimizer, n_steps)
+    rates = [optimizer.param_groups[0]["lr"]]
+    for _ in range(n_steps - 1):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert all(0 <= rate <= 0.1 for rate in rates)
+    assert rates[-1] < 1e-5
+
+
 def test_smoothed_labels_are_learned(tiny: Split) -> None:
     model = small_model().eval()  # without dropout
     images, labels = next(iter(batches(tiny, 16, seed=3)))
