@@ -292,6 +292,7 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # the other side may have closed
             self.wfile.write(content[:half])
             if way == "interrupted":
+                time.sleep(0.1)  # until the half is being written: opening cannot be interrupted
                 _thread.interrupt_main()
             if way == "dripping":
                 self.drip(content[half:])
