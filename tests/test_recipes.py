@@ -36,7 +36,7 @@ def test_options_are_all_of_the_model(name):
     [
         ("two-conv", {"pooling", "optimizer", "loss", "channels", "dropout"}),
         ("lenet-sgd", {"channels", "pooling", "lr", "momentum", "mean", "std"}),
-        ("dropout-mlp", {"hidden", "dropout", "lr", "epochs"}),
+        ("dropout-mlp", {"hidden", "dropout", "lr", "epochs", "smoothing"}),
         *((name, {"schedule", "lr", "epochs", "least_steps"}) for name in RECIPES),
     ],
 )
