@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import runpy
 import statistics
 import time
@@ -12,17 +13,20 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from digitlab.augment import Augment
 from digitlab.bench_draw import bench_draw
 from digitlab.data import Split, as_pixels, batches, load
+from digitlab.metrics import accuracy, calibration
 from digitlab.models import build_model
 from digitlab.prediction import one_thread
 from digitlab.reading import bench_reading
 from digitlab.recipes import RECIPES, Recipe
 from digitlab.registry import Registry
-from digitlab.runs import build_trainer, train
-from digitlab.trainer import evaluate
+from digitlab.runs import build_trainer, pretrained, train
+from digitlab.trainer import Result, evaluate, read_logits
 
 GOAL = 0.99  # of the test digits
 PEER = Path(__file__).parents[1] / "tests" / "peers" / "standard_script.py"
@@ -121,21 +125,49 @@ def bench_fast(n_seeds: int = 30) -> dict[str, Any]:
 def bench_train(repeats: int = 5, n_batches: int = 200) -> dict[str, Any]:
     """Compare training through `Trainer` with the same loop written bare, for every recipe.
 
-    Both alternate; for each recipe the milliseconds of a bare batch are given, and the median of
-    the ratios.
+    Both alternate; for each recipe the milliseconds of a bare batch are given, the median of the
+    ratios, and which part of the bare loop the model's convolutions take where they run alone.
     """
     digits = load()
     facts: dict[str, Any] = {"bench": "train", "data": digits.name, "repeats": repeats}
     for name, recipe in RECIPES.items():
         few = digits.train[: n_batches * recipe.batch_size]
-        bare, ratios = [], []
+        n_steps = -(-len(few) // recipe.batch_size)
+        convolutions = _convolutions(recipe, as_pixels(few.images[: recipe.batch_size]))
+        bare, ratios, parts = [], [], []
         for _ in range(repeats):
             bare.append(_seconds(_train_bare, recipe, few))
             ratios.append(_seconds(_train, recipe, few) / bare[-1])
-        n_steps = -(-len(few) // recipe.batch_size)
+            parts.append(_seconds(_run_alone, convolutions, n_steps) / bare[-1])
         facts[f"{name} batch_ms"] = round(1000 * statistics.median(bare) / n_steps, 2)
         facts[f"{name} trainer_to_bare"] = round(statistics.median(ratios), 3)
+        if convolutions:
+            facts[f"{name} convolutions_to_bare"] = round(statistics.median(parts), 3)
     return facts
+
+
+def _convolutions(recipe: Recipe, images: Tensor) -> list[tuple[nn.Module, Tensor]]:
+    """Return each convolution of the recipe's model with what comes in."""
+    model = build_model(recipe)
+    found: list[tuple[nn.Module, Tensor]] = []
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        incoming = inputs[0].detach()
+        found.append((layer, incoming.requires_grad_(bool(found))))  # pixels need no gradient
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(keep)
+    model(images)
+    return [(copy.deepcopy(layer), incoming) for layer, incoming in found]
+
+
+def _run_alone(convolutions: list[tuple[nn.Module, Tensor]], n_steps: int) -> None:
+    for _ in range(n_steps):
+        for layer, incoming in convolutions:
+            layer.zero_grad()
+            outgoing = layer(incoming)
+            outgoing.backward(outgoing)
 
 
 def _train(recipe: Recipe, split: Split) -> None:
@@ -178,6 +210,99 @@ def bench_infer(repeats: int = 7, recipes: tuple[str, ...] = ("fast", "best")) -
     return facts
 
 
+# --- Many digits, strange digits ------------------------------------------------------------------
+
+
+def bench_scaling(
+    sizes: tuple[int, ...] = (6_000, 20_000, 60_000, 200_000, 600_000), repeats: int = 3
+) -> dict[str, Any]:
+    """Time one epoch of `fast`, digits shifted at random, on more and more digits.
+
+    The training digits are repeated as often as it takes. `grown_megabytes` is by how much the
+    memory of the whole process grew over that before the first digit was loaded.
+    """
+    import psutil
+
+    process = psutil.Process()
+    digits = load()
+    split = digits.train.joined(digits.valid)
+    recipe = RECIPES["fast"].replace(augment={"shift": 2.0})
+    _train(recipe, split[:6000])  # libraries take their memory now
+    before = process.memory_info().rss
+    rows = []
+    for size in sizes:
+        many = split.pick(torch.arange(size) % len(split))
+        times, grown = [], 0
+        for _ in range(repeats):
+            times.append(_seconds(_train, recipe, many))
+            grown = max(grown, process.memory_info().rss - before)
+        rows.append(
+            {
+                "digits": size,
+                "microseconds_per_digit": round(1e6 * statistics.median(times) / size, 1),
+                "data_megabytes": round(many.images.nbytes / 1e6 + many.labels.nbytes / 1e6, 1),
+                "grown_megabytes": round(grown / 1e6, 1),
+            }
+        )
+        del many
+    return {"bench": "scaling", "data": digits.name, "repeats": repeats, "sizes": rows}
+
+
+DISTORTIONS = {
+    "as they are": {},
+    "shifted by up to 4 pixels": {"shift": 4.0},
+    "turned by up to 25 degrees": {"rotate": 25.0},
+    "scaled by up to 25 %": {"scale": 0.25},
+    "sheared by up to 20 degrees": {"shear": 20.0},
+    "bent by 1 pixel": {"elastic": 1.0},
+    "strokes 2 pixels thinner or thicker": {"stroke": 2.0},
+    "a square of up to 10 pixels erased": {"erase": 10.0},
+}
+
+
+def bench_robust(recipes: tuple[str, ...] = ("fast", "best")) -> dict[str, Any]:
+    """Let the shipped models read all embedded digits, and distorted MNIST test digits.
+
+    For the digits as they are: negative log likelihood and calibration error, too, the latter with
+    the middle 95 of 100 values that as many digits drawn anew, with putting back, give.
+    """
+    digits, strange = load(), load("optdigits")
+    embedded = strange.train.joined(strange.valid).joined(strange.test)
+    facts: dict[str, Any] = {"bench": "robust", "data": digits.name}
+    for name in recipes:
+        model, reached = pretrained(name), {}
+        for said, amounts in DISTORTIONS.items():
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                images = Augment(**amounts)(as_pixels(digits.test.images))
+            logits = read_logits(model, images.split(500), len(images))
+            reached[said] = accuracy(logits, digits.test.labels)
+        result = evaluate(model, digits.test)
+        facts[name] = {
+            "embedded": evaluate(model, embedded).accuracy,
+            "distorted": reached,
+            "test_loss": round(result.loss, 5),
+            "calibration_error": round(_calibration_error(result), 5),
+            "calibration_error_interval": _interval(result),
+        }
+    return facts
+
+
+def _calibration_error(result: Result, chosen: Tensor | None = None) -> float:
+    chosen = torch.arange(result.n_images) if chosen is None else chosen
+    return calibration(result.probabilities[chosen], result.labels[chosen]).error
+
+
+def _interval(result: Result, draws: int = 1000) -> list[float]:
+    generator, n = torch.Generator().manual_seed(0), result.n_images
+    errors = [
+        _calibration_error(result, torch.randint(n, (n,), generator=generator))
+        for _ in range(draws)
+    ]
+    cuts = statistics.quantiles(errors, n=40)
+    return [round(cuts[0], 5), round(cuts[-1], 5)]
+
+
 BENCHES: Registry[Callable[..., dict[str, Any]]] = Registry(
     "bench",
     {
@@ -185,6 +310,8 @@ BENCHES: Registry[Callable[..., dict[str, Any]]] = Registry(
         "train": bench_train,
         "fast": bench_fast,
         "infer": bench_infer,
+        "scaling": bench_scaling,
+        "robust": bench_robust,
         "draw": bench_draw,
         "reading": bench_reading,
     },

@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -180,16 +180,31 @@ def bench(args: argparse.Namespace) -> Answer:
     from digitlab.bench import BENCHES
     from digitlab.study import where_and_when
 
-    measure = BENCHES[args.name]
     if args.folder and args.name != "reading":
         raise ValueError(f"the bench {args.name!r} takes no folder of pictures; 'reading' does")
-    facts = (measure(args.folder) if args.folder else measure()) | where_and_when()
-    if args.name != "reading":
-        return facts, text_table(list(facts.items()))
-    shares = facts["kinds"] | ({args.folder: facts["folder"]} if args.folder else {})
+    options = [args.folder] if args.folder else []
+    names = list(BENCHES) if args.name == "all" else [args.name]
+    facts = {name: BENCHES[name](*options) | where_and_when() for name in names}
+    text = "\n\n".join(_bench_table(facts[name], args.folder) for name in names)
+    return (facts if args.name == "all" else facts[args.name]), text
+
+
+def _bench_table(facts: dict[str, Any], folder: str | None) -> str:
+    if "kinds" not in facts:
+        return text_table(list(_flat(facts)))
+    shares = facts["kinds"] | ({folder: facts["folder"]} if folder else {})
     ways = next(iter(shares.values()))
     rows = [(kind, *(f"{100 * row[way]:.1f}" for way in ways)) for kind, row in shares.items()]
-    return facts, text_table(rows, header=("percent of", *ways))
+    return text_table(rows, header=("percent of", *ways))
+
+
+def _flat(facts: dict[str, Any], inside: str = "") -> Iterator[tuple[str, str]]:
+    """Yield a line for each value; what lies in another dictionary says in which."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{inside}{name}: ")
+        else:
+            yield f"{inside}{name}", str(value)
 
 
 def figures(args: argparse.Namespace) -> Answer:
@@ -272,12 +287,16 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--no-browser", action="store_true", help="only print the address")
 
     command = add(study)
-    command.add_argument("name", metavar="NAME", help="which study: documents or best")
+    command.add_argument("name", metavar="NAME", help="which study: documents, best or tricks")
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")
 
     command = add(bench)
-    command.add_argument("name", metavar="NAME", help="which measurement: data, draw or reading")
+    command.add_argument(
+        "name",
+        metavar="NAME",
+        help="which measurement: data, train, fast, infer, scaling, robust, draw, reading, or all",
+    )
     command.add_argument("--folder", help="reading: your own pictures, labelled in manifest.csv")
 
     command = add(figures)

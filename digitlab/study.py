@@ -8,25 +8,47 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from digitlab.data import Digits, load
-from digitlab.recipes import RECIPES, document_recipes
+from digitlab.recipes import RECIPES, Recipe, document_recipes
 from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, read_rows, train, versions
+from digitlab.tricks import TRICKS, Trick, try_trick
+
+DATA_SETS = ("mnist", "optdigits")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Say what is trained from each seed: every one of `what` on every set of `data`.
+
+    Attributes:
+        what: recipes, names of recipes, or tricks.
+        data: names of data sets, see `load`.
+        by: how validation is parted from training, see `load`.
+        train: (one of `what`, digits, seed=...) -> a run, or a row.
+    """
+
+    what: tuple[str | Recipe | Trick, ...]
+    data: tuple[str, ...] = DATA_SETS
+    by: str = "digit"
+    train: Callable[..., Run | dict[str, Any]] = train
+
 
 STUDIES = Registry(
     "study",
     {
-        "documents": [*(recipe.name for recipe in document_recipes()), "fast"],
-        "best": ["best"],
+        "documents": Study((*(recipe.name for recipe in document_recipes()), "fast")),
+        "best": Study(("best",)),
+        "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
     },
 )
-DATA_SETS = ("mnist", "optdigits")
 SHIPPED = {"data": "mnist", "seed": 0}  # the runs whose models come with digitlab
 
 
@@ -56,31 +78,34 @@ def study(
 
     Args:
         name: of the study.
-        n_seeds: seeds 0 to n_seeds - 1 for each recipe and data set.
+        n_seeds: seeds 0 to n_seeds - 1 of each training.
         results: the folder of the study's JSON lines.
         weights: the folder of the models that are shipped.
 
     Raises:
         ValueError: for an unknown study, or no seed.
     """
-    recipes = STUDIES[name]
+    plan = STUDIES[name]
     if n_seeds < 1:
         raise ValueError(f"a study takes at least 1 seed, not {n_seeds}")
     path = results / f"{name}.jsonl"
     done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
-    for data in DATA_SETS:
+    for data in plan.data:
         digits: Digits | None = None
         for seed in range(n_seeds):
-            for recipe in recipes:
-                if (recipe, data, seed) in done:
+            for one in plan.what:
+                what = one if isinstance(one, str) else one.name
+                if (what, data, seed) in done:
                     continue
-                digits = digits or load(data)
-                run = train(recipe, digits, seed=seed)
-                if not run.finished:
-                    raise KeyboardInterrupt  # half a training is no result
-                if {"data": data, "seed": seed} == SHIPPED:
-                    ship(run, weights, written_by=f"digitlab study {name}")
-                row = run.summary() | where_and_when()
+                digits = digits or load(data, by=plan.by)
+                trained = plan.train(one, digits, seed=seed)
+                if isinstance(trained, Run):
+                    if not trained.finished:
+                        raise KeyboardInterrupt  # half a training is no result
+                    if what in RECIPES and {"data": data, "seed": seed} == SHIPPED:
+                        ship(trained, weights, written_by=f"digitlab study {name}")
+                    trained = trained.summary()
+                row = trained | where_and_when()
                 append(path, row)
                 yield row
 

@@ -11,7 +11,7 @@ from digitlab.bench import BENCHES, bench_data
 from digitlab.cli import main
 from digitlab.data import Digits, batches
 from digitlab.recipes import RECIPES
-from digitlab.runs import build_trainer
+from digitlab.runs import build_trainer, pretrained
 from digitlab.trainer import evaluate
 
 
@@ -78,6 +78,41 @@ def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.Monk
     for name in few_recipes:
         assert facts[f"{name} batch_ms"] > 0
         assert 0.2 < facts[f"{name} trainer_to_bare"] < 20
+    assert facts["fast convolutions_to_bare"] > 0
+    assert "plain-mlp convolutions_to_bare" not in facts
+
+
+def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
+    recipe = RECIPES["fast"]
+    first, second = bench._convolutions(recipe, torch.rand(3, 1, 28, 28))
+    assert first[1].shape == (3, 4, 14, 14)
+    assert second[1].shape == (3, 24, 7, 7)
+    assert (first[1].requires_grad, second[1].requires_grad) == (False, True)
+    bench._run_alone([first, second], n_steps=2)
+    for layer, _ in (first, second):
+        assert layer.weight.grad.abs().sum() > 0
+    assert second[1].grad.abs().sum() > 0
+
+
+def test_bench_scaling_measures_each_size(few: Digits) -> None:
+    facts = bench.bench_scaling(sizes=(64, 700), repeats=1)
+    assert [row["digits"] for row in facts["sizes"]] == [64, 700]
+    assert facts["sizes"][1]["data_megabytes"] == pytest.approx(700 * (784 + 8) / 1e6, abs=0.06)
+    assert all(row["microseconds_per_digit"] > 0 for row in facts["sizes"])
+    assert all(row["grown_megabytes"] >= 0 for row in facts["sizes"])
+
+
+def test_bench_robust_reads_strange_digits_and_gives_intervals(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "load", lambda name="mnist": few)
+    facts = bench.bench_robust(recipes=("best",))["best"]
+    result = evaluate(pretrained("best"), few.test)
+    assert facts["distorted"].keys() == bench.DISTORTIONS.keys()
+    assert facts["distorted"]["as they are"] == pytest.approx(result.accuracy)
+    assert facts["test_loss"] == pytest.approx(result.loss, abs=1e-4)
+    low, high = facts["calibration_error_interval"]
+    assert 0 <= low < high < 0.1
 
 
 def test_bench_infer_reads_one_digit_and_many(few: Digits) -> None:
@@ -91,4 +126,30 @@ def test_the_command_line_prints_the_figures(
 ) -> None:
     assert main(["bench", "data", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"] == "few"
-    assert set(BENCHES) == {"data", "train", "fast", "infer", "draw", "reading"}
+    assert set(BENCHES) == {
+        "data",
+        "train",
+        "fast",
+        "infer",
+        "scaling",
+        "robust",
+        "draw",
+        "reading",
+    }
+
+
+def test_all_benches_are_one_document_and_one_table_after_the_other(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"clean": {"usual": 0.5, "digitize": 1.0}}
+    quick = {"one": lambda: {"a": {"b": 1}, "c": 2}, "reading": lambda: {"kinds": kinds}}
+    monkeypatch.setattr(bench, "BENCHES", quick)
+    assert main(["bench", "all", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["one"]["a"] == {"b": 1}
+    assert facts["reading"]["kinds"] == kinds
+    assert facts["one"].keys() >= {"machine", "versions", "date"}
+    assert main(["bench", "all"]) == 0
+    text = capsys.readouterr().out
+    assert "a: b" in text
+    assert "percent of" in text

@@ -23,7 +23,8 @@ LAYERS = (  # a module imports from its own layer and from those before it
     "runs cleanup digitize paper",
     "prediction",
     "page",
-    "picture plots layer_plots page_plots result_plots graphs study",
+    "picture plots layer_plots page_plots result_plots graphs tricks",
+    "study",
     "widgets exercises",
     "bench bench_draw reading doctor course figures draw cli",
 )
@@ -51,6 +52,7 @@ LIBRARIES = {  # the modules that need one may import it at their top, all other
     "torchview": set(),
     "torchinfo": set(),
     "pooch": set(),
+    "psutil": set(),
 }
 PATHS = [p for p in sorted(PACKAGE.rglob("*.py")) if p.stem not in {"__init__", "__main__"}]
 

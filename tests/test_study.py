@@ -16,6 +16,7 @@ from digitlab.data import Digits, Split
 from digitlab.recipes import RECIPES
 from digitlab.runs import load_run, results
 from digitlab.study import append, study, summary_table, write_readme
+from digitlab.tricks import TRICKS, Trick, try_trick
 
 
 @pytest.fixture
@@ -23,14 +24,15 @@ def quick(tiny: Split, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make the study "quick" of two recipes on two tiny data sets; return what it loads."""
     loaded: list[str] = []
 
-    def load(name: str) -> Digits:
+    def load(name: str, *, by: str) -> Digits:
         loaded.append(name)
+        assert by == "digit"
         return Digits(name, tiny, tiny[:10], tiny[10:20], "drawn by a test", "none")
 
     for name in ("plain-mlp", "lenet-sgd"):
         recipe = RECIPES[name].replace(epochs=1, least_steps=1)
         monkeypatch.setitem(RECIPES, name, recipe)
-    monkeypatch.setitem(module.STUDIES, "quick", ["plain-mlp", "lenet-sgd"])
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp", "lenet-sgd")))
     monkeypatch.setattr(module, "load", load)
     return loaded
 
@@ -124,8 +126,7 @@ from digitlab import study as module
 from digitlab.recipes import RECIPES
 for name in ("plain-mlp", "lenet-sgd"):
     RECIPES[name] = RECIPES[name].replace(epochs=1, least_steps=1)
-module.STUDIES["quick"] = ["plain-mlp", "lenet-sgd"]
-module.DATA_SETS = ("optdigits",)
+module.STUDIES["quick"] = module.Study(("plain-mlp", "lenet-sgd"), ("optdigits",))
 folder = Path(sys.argv[1])
 for row in module.study("quick", n_seeds=500, results=folder / "r", weights=folder / "w"):
     pass
@@ -177,3 +178,25 @@ def test_readme_keeps_all_but_the_table(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"README.md has no lines <!-- results -->"):
         write_readme(readme, "new")
     assert readme.read_text(encoding="utf-8") == "no marks"
+
+
+def test_a_study_of_tricks_keeps_rows_and_ships_no_model(
+    quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tricks = (Trick("one step", RECIPES["fast"].replace(batch_size=500)), *TRICKS[1:2])
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(tricks, ("mnist",), train=try_trick))
+    rows = run_study(tmp_path)
+    assert [row["recipe"] for row in rows] == ["one step", "fast: no unshuffle"] * 2
+    assert "test_accuracy" not in rows[0], "tricks are chosen by validation"
+    assert not (tmp_path / "w").exists()
+    assert run_study(tmp_path) == []
+
+
+def test_a_changed_recipe_is_studied_under_its_own_name(
+    quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = RECIPES["plain-mlp"].replace(name="plain-mlp, wide", hidden=(50,))
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study((wide,)))
+    rows = run_study(tmp_path, n_seeds=1)
+    assert [row["recipe"] for row in rows] == ["plain-mlp, wide"] * 2
+    assert not (tmp_path / "w").exists()

@@ -1,0 +1,141 @@
+"""What each trick in the recipe `fast` is worth: trained without it, and with others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from digitlab.data import Digits
+from digitlab.recipes import RECIPES, Recipe
+from digitlab.runs import build_trainer
+from digitlab.trainer import Trainer, evaluate
+
+FAST = RECIPES["fast"]
+
+
+@dataclass(frozen=True)
+class Trick:
+    """Say how a training differs from `fast` as it is.
+
+    Attributes:
+        name: what it is called in the study's rows.
+        recipe: with other settings.
+        change: of a trainer before it begins; returns the model to be judged.
+        precision: see `Trainer`.
+        n_threads: of the processor; None for all.
+        flush: numbers too small for float32's full precision become 0.
+    """
+
+    name: str
+    recipe: Recipe = FAST
+    change: Callable[[Trainer], nn.Module] = lambda trainer: trainer.model
+    precision: str = "float32"
+    n_threads: int | None = None
+    flush: bool = False
+
+
+def try_trick(trick: Trick, digits: Digits, *, seed: int) -> dict[str, Any]:
+    """Train once; return what it took and read, judged by the validation digits alone.
+
+    `seconds` counts everything from the first batch to the last step, compiling and averaging too.
+    """
+    n_threads = torch.get_num_threads()
+    trainer = build_trainer(trick.recipe, seed=seed, precision=trick.precision)
+    model = trick.change(trainer)
+    torch.set_num_threads(trick.n_threads or n_threads)
+    torch.set_flush_denormal(trick.flush)
+    try:
+        start = time.perf_counter()
+        trainer.fit(digits.train, epochs=trick.recipe.epochs)
+        seconds = time.perf_counter() - start
+    finally:
+        torch.set_num_threads(n_threads)
+        torch.set_flush_denormal(False)
+    judged = evaluate(model, digits.valid)
+    return {
+        "recipe": trick.name,
+        "data": digits.name,
+        "seed": seed,
+        "n_train": len(digits.train),
+        "seconds": round(seconds, 3),
+        "valid_accuracy": judged.accuracy,
+        "valid_loss": round(judged.loss, 6),
+    }
+
+
+# --- Changes that are no settings of a recipe -----------------------------------------------------
+
+
+def _pool_last(trainer: Trainer) -> nn.Module:
+    """Pool after batch norm and ReLU, as most networks do."""
+    before: Any = trainer.model.layers
+    layers: list[nn.Module] = []
+    for layer in before:
+        layers.append(layer)
+        if isinstance(layer, nn.ReLU) and isinstance(layers[-3], nn.MaxPool2d):
+            layers.append(layers.pop(-3))
+    trainer.model.layers = nn.Sequential(*layers)
+    return trainer.model
+
+
+def _stride(trainer: Trainer) -> nn.Module:
+    """Let the first convolution visit every other place, in place of pooling."""
+    layers: Any = trainer.model.layers
+    layers[2].stride = (2, 2)
+    layers[3] = nn.Identity()
+    return trainer.model
+
+
+def _channels_first(trainer: Trainer) -> nn.Module:
+    return trainer.model.to(memory_format=torch.contiguous_format)
+
+
+def _loop_optimizer(trainer: Trainer) -> nn.Module:
+    """Step one tensor of weights after the other."""
+    for group in trainer.optimizer.param_groups:
+        group.update(fused=False, foreach=False)
+    return trainer.model
+
+
+def _average(trainer: Trainer) -> nn.Module:
+    """Judge an average of the weights over the last hundred steps or so."""
+    average = get_ema_multi_avg_fn(0.99)
+    averaged = AveragedModel(trainer.model, multi_avg_fn=average, use_buffers=True)
+    trainer.optimizer.register_step_post_hook(lambda *_: averaged.update_parameters(trainer.model))
+    return averaged
+
+
+def _compile(trainer: Trainer) -> nn.Module:
+    model, compiled = trainer.model, torch.compile(trainer.model)
+    assert isinstance(compiled, nn.Module)
+    trainer.model = compiled
+    return model
+
+
+TRICKS = (
+    Trick("fast: as it is"),
+    Trick("fast: no unshuffle", FAST.replace(unshuffle=1)),
+    Trick("fast: pooling after ReLU", change=_pool_last),
+    Trick("fast: stride in place of pooling", change=_stride),
+    Trick("fast: half the channels", FAST.replace(channels=(12, 32))),
+    Trick("fast: twice the channels", FAST.replace(channels=(48, 128))),
+    Trick("fast: channels first", change=_channels_first),
+    Trick("fast: optimizer not fused", change=_loop_optimizer),
+    Trick("fast: constant learning rate", FAST.replace(schedule="constant", lr=0.003)),
+    Trick("fast: PyTorch's betas", FAST.replace(betas=None)),
+    Trick("fast: no smoothing", FAST.replace(smoothing=0.0)),
+    Trick("fast: batches of 64", FAST.replace(batch_size=64)),
+    Trick("fast: batches of 256", FAST.replace(batch_size=256)),
+    Trick("fast: shifted digits", FAST.replace(augment={"shift": 1.0})),
+    Trick("fast: averaged weights", change=_average),
+    Trick("fast: one thread", n_threads=1),
+    Trick("fast: flush denormals", flush=True),
+    Trick("fast: bfloat16", precision="bfloat16"),
+    Trick("fast: torch.compile", change=_compile),
+)

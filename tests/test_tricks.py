@@ -1,0 +1,96 @@
+"""Tricks: each changes what its name says, and nothing of the process that tries it."""
+
+import pytest
+import torch
+from torch import nn
+
+from digitlab.data import Digits, as_pixels
+from digitlab.runs import build_trainer
+from digitlab.tricks import FAST, TRICKS, Trick, try_trick
+
+BY_NAME = {trick.name.removeprefix("fast: "): trick for trick in TRICKS}
+
+
+@pytest.fixture
+def few(optdigits: Digits) -> Digits:
+    return Digits("few", optdigits.train[:200], optdigits.valid[:50], optdigits.test, "", "")
+
+
+def changed(name: str) -> tuple[nn.Module, nn.Module]:
+    """Return the model as it is, and with the trick, from the same seed."""
+    trainer = build_trainer(BY_NAME[name].recipe)
+    return build_trainer(FAST).model.eval(), BY_NAME[name].change(trainer).eval()
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"torch.compile"}))
+def test_every_trick_trains_and_is_judged_by_validation(name: str, few: Digits) -> None:
+    n_threads = torch.get_num_threads()
+    row = try_trick(BY_NAME[name], few, seed=1)
+    expected = {"recipe": f"fast: {name}", "data": "few", "seed": 1, "n_train": 200}
+    assert row.items() >= expected.items()
+    assert row["seconds"] > 0
+    assert 0 <= row["valid_accuracy"] <= 1
+    assert torch.get_num_threads() == n_threads
+
+
+def test_a_trick_that_fails_leaves_threads_as_they_were(few: Digits) -> None:
+    n_threads = torch.get_num_threads()
+    nothing = Digits("none", few.train[:0], few.valid, few.test, "", "")
+    with pytest.raises(ValueError, match="at least one digit"):
+        try_trick(Trick("one thread", n_threads=1), nothing, seed=0)
+    assert torch.get_num_threads() == n_threads
+
+
+def test_pooling_after_relu_gives_the_same_values(few: Digits) -> None:
+    before, after = changed("pooling after ReLU")
+    kinds = [type(layer).__name__ for layer in after.layers]
+    assert kinds[2:6] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    assert kinds[6:10] == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
+    images = as_pixels(few.train.images)
+    torch.testing.assert_close(before(images), after(images))
+
+
+def test_a_stride_visits_a_quarter_of_the_places() -> None:
+    before, after = changed("stride in place of pooling")
+    images = torch.rand(1, 1, 28, 28)
+    assert before.layers[:3](images).shape == (1, 24, 14, 14)
+    assert after.layers[:3](images).shape == (1, 24, 7, 7)
+    assert after(images).shape == (1, 10)
+
+
+def test_channels_first_lays_weights_out_in_the_old_way() -> None:
+    before, after = changed("channels first")
+    assert not before.layers[2].weight.is_contiguous()
+    assert after.layers[2].weight.is_contiguous()
+
+
+def test_the_optimizer_that_is_not_fused_does_the_same() -> None:
+    weights = []
+    for name in ("as it is", "optimizer not fused"):
+        trainer = build_trainer(BY_NAME[name].recipe)
+        BY_NAME[name].change(trainer)
+        assert trainer.optimizer.param_groups[0]["fused"] == (name == "as it is")
+        torch.manual_seed(0)
+        trainer.step(torch.rand(8, 1, 28, 28), torch.arange(8))
+        weights.append(trainer.model.layers[2].weight.detach())
+    torch.testing.assert_close(*weights)
+
+
+def test_averaged_weights_follow_the_steps() -> None:
+    trainer = build_trainer(FAST)
+    averaged = BY_NAME["averaged weights"].change(trainer)
+    for _ in range(3):
+        trainer.step(torch.rand(8, 1, 28, 28), torch.arange(8))
+    assert averaged.n_averaged == 3
+    assert not torch.equal(averaged.module.layers[2].weight, trainer.model.layers[2].weight)
+
+
+def test_the_compiled_model_shares_its_weights_with_the_one_that_is_judged() -> None:
+    trainer = build_trainer(FAST)
+    judged = BY_NAME["torch.compile"].change(trainer)
+    assert isinstance(trainer.model, torch._dynamo.OptimizedModule)
+    assert trainer.model._orig_mod is judged
+
+
+def test_names_are_told_apart() -> None:
+    assert len(BY_NAME) == len(TRICKS)
