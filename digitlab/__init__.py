@@ -30,7 +30,8 @@ _NAMES = {
     ),
     "page_plots": "plot_page",
     "result_plots": (
-        "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results"
+        "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results "
+        "plot_scaling"
     ),
     "layer_plots": "layer_output plot_features plot_map plot_weights",
     "graphs": "draw_blocks draw_graph layer_table",

@@ -33,6 +33,7 @@ from digitlab.result_plots import (
     plot_reading,
     plot_reliability,
     plot_results,
+    plot_scaling,
 )
 from digitlab.runs import pretrained_run, results, stored
 from digitlab.trainer import evaluate
@@ -56,7 +57,9 @@ def draw_figures(digits: Digits) -> Iterator[tuple[str, Picture | Graph]]:
             yield f"loss-{name}.png", plot_history(run.history)
     documents = [recipe.name for recipe in document_recipes()]
     yield "losses.png", plot_history({name: runs[name].history for name in documents})
-    yield "results.png", plot_results(results(), data=digits.name)
+    rows = [row for row in results() if row["recipe"] in RECIPES]
+    yield "results.png", plot_results(rows, data=digits.name)
+    yield "scaling.png", plot_scaling(stored("scaling"))
     model = runs["three-conv"].model
     image, few = as_pixels(digits.test.images[:1]), digits.test.sample(1000, seed=0)
     yield "filters.png", plot_weights(model)

@@ -335,3 +335,33 @@ def plot_reading(measured: Mapping[str, Any]) -> Picture:
     )
     rows = [(kind, *row.values()) for kind, row in kinds.items()]
     return Picture(figure, (ax,), title, alt, rows, ("kind", *ways))
+
+
+def plot_scaling(measured: Mapping[str, Any]) -> Picture:
+    """Show what a digit takes to learn, and how much memory, on more and more digits.
+
+    Args:
+        measured: what `digitlab bench scaling` stored, as `stored("scaling")` returns it.
+    """
+    rows = [tuple(row.values()) for row in measured["sizes"]]
+    digits, microseconds, data, grown = (np.array(column) for column in zip(*rows, strict=True))
+    figure, axes = canvas(None, (WIDTH, 2.8), 2)
+    axes[0].plot(digits, microseconds, color=COLORS[0], marker=MARKERS[0])
+    axes[0].set(xscale="log", ylim=(0, 1.3 * microseconds.max()), xlabel="digits")
+    axes[0].set_ylabel("microseconds a digit")
+    axes[0].xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes[1].plot(data, grown, color=COLORS[0], marker=MARKERS[0], label="the process grew by")
+    axes[1].plot(data, data, color="black", linestyle=":", label="the data alone")
+    axes[1].set(xlabel="megabytes of digits", ylabel="megabytes")
+    axes[1].legend(frameon=False)
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    title = "Learning from more and more digits"
+    figure.suptitle(title, size="large")
+    alt = (
+        f"{title}: with {digits[0]} digits {microseconds[0]:.0f} microseconds a digit, with "
+        f"{digits[-1]} digits {microseconds[-1]:.0f}; there the process grew by {grown[-1]:.0f} "
+        f"megabytes, of which {data[-1]:.0f} are the digits."
+    )
+    header = ("digits", "microseconds a digit", "megabytes of digits", "megabytes grown")
+    return Picture(figure, tuple(axes), title, alt, rows, header)

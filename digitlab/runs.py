@@ -364,16 +364,19 @@ def _read(path: Path) -> dict[str, Any]:
 # --- Stored results -----------------------------------------------------------------------------
 
 
-def results(folder: str | os.PathLike[str] = PACKAGE / "results") -> list[dict[str, Any]]:
+def results(
+    folder: str | os.PathLike[str] = PACKAGE / "results", *, study: str = "*"
+) -> list[dict[str, Any]]:
     """Return the stored results of trainings: one dict for each recipe, data set and seed.
 
-    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`.
+    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The study of
+    "tricks", which are judged by validation alone, is returned only where it is asked for.
     """
     return [
         row
-        for path in sorted(Path(folder).glob("*.jsonl"))
+        for path in sorted(Path(folder).glob(f"{study}.jsonl"))
         for row in read_rows(path)
-        if "test_accuracy" in row
+        if study == path.stem or "test_accuracy" in row
     ]
 
 

@@ -310,3 +310,31 @@ def test_reading_says_what_the_steps_are_worth():
     assert "The usual way reads 25% on average over the kinds, all steps 98.0%" in alt
     assert "at least 97.0%" in alt
     assert "cost most: clean and grey." in alt
+
+
+SCALED = {
+    "sizes": [
+        {
+            "digits": 6000,
+            "microseconds_per_digit": 50.0,
+            "data_megabytes": 4.8,
+            "grown_megabytes": 9.0,
+        },
+        {
+            "digits": 600_000,
+            "microseconds_per_digit": 51.0,
+            "data_megabytes": 475.2,
+            "grown_megabytes": 480.0,
+        },
+    ]
+}
+
+
+def test_scaling_shows_time_and_memory():
+    picture = plots.plot_scaling(SCALED)
+    time, memory = picture.axes
+    assert time.lines[0].get_xydata().tolist() == [[6000, 50], [600_000, 51]]
+    assert memory.lines[0].get_xydata().tolist() == [[4.8, 9], [475.2, 480]]
+    assert memory.lines[1].get_xydata().tolist() == [[4.8, 4.8], [475.2, 475.2]]
+    assert "with 600000 digits 51" in picture.alt
+    assert picture.rows == [(6000, 50.0, 4.8, 9.0), (600_000, 51.0, 475.2, 480.0)]

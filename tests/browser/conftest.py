@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 if TYPE_CHECKING:  # it may be missing
     from playwright.sync_api import Browser, Page
 
-SECONDS = 120  # for everything that may take long on a busy machine
+SECONDS = 240  # for everything that may take long on a busy machine
 SERVER_FLAGS = (
     "--no-browser",
     "--allow-root",
