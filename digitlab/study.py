@@ -41,11 +41,18 @@ class Study:
     train: Callable[..., Run | dict[str, Any]] = train
 
 
+VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
+VARIATIONS = tuple(  # the documents' networks, trained longer on digits that are never the same
+    RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs)
+    for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
+)
 STUDIES = Registry(
     "study",
     {
         "documents": Study((*(recipe.name for recipe in document_recipes()), "fast")),
+        "tiny": Study(("tiny",)),
         "best": Study(("best",)),
+        "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
     },
 )
