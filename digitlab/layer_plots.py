@@ -15,6 +15,7 @@ from digitlab.data import N_CLASSES
 from digitlab.metrics import confusion_matrix
 from digitlab.picture import COLORS, WIDTH, Picture, canvas, count, need_numbers, tiles
 from digitlab.registry import unknown
+from digitlab.trainer import read_logits
 
 METHODS = ("pca", "tsne")
 MOST_TILES = 256
@@ -39,17 +40,9 @@ def layer_output(model: nn.Module, images: Tensor, layer: str) -> Tensor:
     if layer not in layers:
         raise unknown("layer", layer, layers)
     caught: list[Tensor] = []
-    modes = {module: module.training for module in model.modules()}
-    device = next((p.device for p in model.parameters()), images.device)
-    hook = layers[layer].register_forward_hook(lambda _, __, output: caught.append(output))
-    model.eval()
-    try:
-        with torch.no_grad():
-            model((images if images.ndim == 4 else images[None]).to(device))
-    finally:
-        hook.remove()
-        for module, training in modes.items():
-            module.training = training
+    with layers[layer].register_forward_hook(lambda _, __, output: caught.append(output)):
+        batch = images if images.ndim == 4 else images[None]
+        read_logits(model, [batch], len(batch))
     return caught[-1].detach().cpu()
 
 
@@ -167,7 +160,6 @@ def plot_map(
     labels: Tensor,
     *,
     method: str = "pca",
-    seed: int = 0,
     ax: Axes | None = None,
 ) -> Picture:
     """Show digits as points in the plane, alike ones near each other, each drawn as its label.
@@ -178,7 +170,6 @@ def plot_map(
         labels: int64 (N,).
         method: "pca" for the two directions that vary most; "tsne" for neighbourhoods, which
             takes seconds for 1000 digits, and where distances between groups mean nothing.
-        seed: of t-SNE.
         ax: where to draw; None for a new figure.
 
     Raises:
@@ -201,7 +192,7 @@ def plot_map(
     need_numbers(points, "outputs")
     title, names = f"{count(len(points), 'digit')} in the plane", ["", ""]
     if points.shape[1] > 2 and method == "pca":
-        pca = PCA(2, random_state=seed)
+        pca = PCA(2, random_state=0)
         title = f"{count(len(points), 'digit')} by PCA"
         points = pca.fit_transform(points)
         names = [
@@ -211,7 +202,7 @@ def plot_map(
     elif points.shape[1] > 2:
         perplexity = min(30.0, (len(points) - 1) / 3)
         title = f"{count(len(points), 'digit')} by t-SNE"
-        points = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(points)
+        points = TSNE(2, perplexity=perplexity, random_state=0).fit_transform(points)
     figure, (ax,) = canvas(ax, (6.0, 5.4))
     for digit in range(N_CLASSES):
         x, y = points[labels.numpy() == digit].T
