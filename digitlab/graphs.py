@@ -20,11 +20,11 @@ from xml.etree import ElementTree
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from digitlab.picture import Picture, Table, canvas, count, img_tag
+from digitlab.picture import Picture, Table, canvas, count, described_png, img_tag, save_as
 from digitlab.registry import unknown
 
 KINDS = ("layers", "autograd")
@@ -151,12 +151,8 @@ class Graph:
         """Return the graph as a PNG file, with title and alternative text inside."""
         self.svg()  # or the reason why there is none
         drawn = _render(self.source, "png", self.renderer)
-        about, file = PngImagePlugin.PngInfo(), io.BytesIO()
-        about.add_text("Title", self.title)
-        about.add_text("Description", self.alt)
         with Image.open(io.BytesIO(drawn)) as image:
-            image.save(file, format="png", pnginfo=about)
-        return file.getvalue()
+            return described_png(image, self.title, self.alt)
 
     def save(self, path: str | Path) -> Path:
         """Write the graph with its alternative text to a file.
@@ -167,11 +163,7 @@ class Graph:
         Raises:
             ValueError: for another ending, or where no program draws graphs.
         """
-        path = Path(path)
-        if path.suffix not in {".png", ".svg"}:
-            raise ValueError(f"a graph is saved as .png or .svg, not as {path.name!r}")
-        path.write_bytes(self.png() if path.suffix == ".png" else self.svg())
-        return path
+        return save_as(path, {".png": self.png, ".svg": self.svg})
 
     def __repr__(self) -> str:
         return f"<Graph: {self.title}>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -70,15 +70,11 @@ class Picture:
 
     def png(self) -> bytes:
         """Return the figure as a PNG file, with title and alternative text inside."""
-        drawn, packed = io.BytesIO(), io.BytesIO()
+        drawn = io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
-        text = PngImagePlugin.PngInfo()
-        text.add_text("Title", self.title)
-        text.add_text("Description", self.alt)
         with Image.open(drawn) as image:
             small = image.convert("RGB").quantize(N_COLORS, dither=Image.Dither.NONE)
-            small.save(packed, format="png", optimize=True, pnginfo=text)
-        return packed.getvalue()
+        return described_png(small, self.title, self.alt)
 
     def svg(self) -> bytes:
         """Return the figure as an SVG file: a rerun gives the same bytes."""
@@ -97,11 +93,7 @@ class Picture:
         Raises:
             ValueError: for another ending.
         """
-        path = Path(path)
-        if path.suffix not in {".png", ".svg"}:
-            raise ValueError(f"a picture is saved as .png or .svg, not as {path.name!r}")
-        path.write_bytes(self.png() if path.suffix == ".png" else self.svg())
-        return path
+        return save_as(path, {".png": self.png, ".svg": self.svg})
 
     def __repr__(self) -> str:
         return f"<Picture: {self.title}>"
@@ -113,6 +105,28 @@ class Picture:
             "image/png": base64.b64encode(png).decode(),
             "text/plain": repr(self),
         }
+
+
+def described_png(image: Image.Image, title: str, alt: str) -> bytes:
+    """Return a PNG file with title and alternative text inside."""
+    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    text.add_text("Title", title)
+    text.add_text("Description", alt)
+    image.save(file, format="png", optimize=True, pnginfo=text)
+    return file.getvalue()
+
+
+def save_as(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) -> Path:
+    """Write the form of a picture that the ending of the file names.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    path = Path(path)
+    if path.suffix not in forms:
+        raise ValueError(f"a picture is saved as {' or '.join(forms)}, not as {path.name!r}")
+    path.write_bytes(forms[path.suffix]())
+    return path
 
 
 def img_tag(data: bytes, alt: str, *, mime: str = "image/png") -> str:
