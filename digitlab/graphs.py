@@ -92,20 +92,15 @@ class LayerTable:
 
     def table(self) -> Table:
         """Return one row for each layer, and their sum."""
-        cells = [
-            (layer.name, layer.type, layer.details, _size(layer.shape)) for layer in self.layers
+        mult_adds = sum(layer.mult_adds for layer in self.layers)
+        layers = [*self.layers, Layer("sum", "", "", (), self.parameters, mult_adds)]
+        numbers = [
+            _column([layer.parameters for layer in layers]),
+            _column([layer.mult_adds for layer in layers]),
         ]
-        cells.append(("sum", "", "", ""))
-        total = sum(layer.mult_adds for layer in self.layers)
-        columns = [
-            [*(layer.parameters for layer in self.layers), self.parameters],
-            [*(layer.mult_adds for layer in self.layers), total],
-        ]
-        numbers = [[_number(n) for n in column] for column in columns]
-        widths = [max(map(len, column)) for column in numbers]
         rows = [
-            (*words, parameters.rjust(widths[0]), mult_adds.rjust(widths[1]))
-            for words, parameters, mult_adds in zip(cells, *numbers, strict=True)
+            (layer.name, layer.type, layer.details, _size(layer.shape), *both)
+            for layer, *both in zip(layers, *numbers, strict=True)
         ]
         header = ("name", "layer", "sizes", "output", "parameters", "multiply-adds")
         return Table(rows, header, caption=self.alt.rpartition(": ")[0])
@@ -515,6 +510,13 @@ def _alt(model: str, layers: list[str], shape: tuple[int, ...], n_parameters: in
 
 def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
+
+
+def _column(numbers: list[int]) -> list[str]:
+    """Return numbers that stand below each other, all as wide as the widest."""
+    texts = [_number(n) for n in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
 
 
 def _number(n: int) -> str:
