@@ -21,6 +21,7 @@ FINE = 4  # the last steps work on a frame this much finer than 28 x 28
 BOX = 20  # pixels; the longer side of a digit of MNIST
 WIDTHS = (1.6, 5.4)  # pixels; the strokes of 98 % of MNIST's digits lie between
 WIDTH = 2.7  # pixels; the median of MNIST
+AROUND = np.ones((3, 3))  # a pixel and its eight neighbours
 NO_INK = "there is no ink in this picture; draw a digit that fills half of it"
 
 # --- Files and colours ------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def sheet_only(colours: np.ndarray) -> np.ndarray:
     """
     coarse = np.asarray(Image.fromarray(colours).reduce(-(-max(colours.shape) // 120)))
     white = ndimage.median_filter(coarse.min(axis=2), 3).astype(np.float32)  # colours are dark
-    desk = np.percentile(_frame(white), 60)
+    desk = np.percentile(border(white), 60)
     light = white > desk + 0.15 * (white.max() - desk)
     if max(colours.shape) < 200 or not light.any():
         return colours
@@ -151,8 +152,8 @@ def sheet_only(colours: np.ndarray) -> np.ndarray:
     return painted
 
 
-def _frame(values: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels."""
+def border(values: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of a picture, one after the other."""
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
@@ -179,9 +180,9 @@ def bright_ink(grey: np.ndarray) -> np.ndarray:
             labels, _ = ndimage.label(ink)
             sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
             reached = set.intersection(*(set(side.tolist()) for side in sides))
-            if reached - {0} and _frame(ink).mean() < 0.85:
+            if reached - {0} and border(ink).mean() < 0.85:
                 return turned
-    frame = _frame(coarse)
+    frame = border(coarse)
     light_frame = 2 * (frame.mean() - coarse.min()) / max(np.ptp(coarse), 1) - 1  # -1 to 1
     away = coarse - ndimage.uniform_filter(coarse, 1 + round(0.15 * max(coarse.shape)))
     skew = np.cbrt((away**3).mean()) / max(away.std(), 1e-3)
@@ -270,7 +271,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
         return ink
     lines = np.zeros(small.shape, bool)
     lines[y[on_line], x[on_line]] = True
-    lines = ndimage.binary_dilation(lines, np.ones((3, 3)))
+    lines = ndimage.binary_dilation(lines, AROUND)
     large = lines.repeat(factor, axis=0).repeat(factor, axis=1)[: len(ink), : ink.shape[1]]
     gone = large & ndimage.binary_dilation(thin, np.ones((3, 1)))
     gone &= ink < 1.6 * np.median(ink[large & thin])  # what is darker is a pen's
@@ -300,40 +301,37 @@ def clean(ink: np.ndarray) -> np.ndarray:
     labels, peak, area = _parts(ink, (labels > 0) & (ink > 0.4 * peak[labels]))
     if len(area) == 1:
         raise ValueError(NO_INK)
-    heavy, cut = area * peak, _cut_by_frame(labels)
+    heavy, cut = area * peak, _cut_byborder(labels)
     whole = heavy * ~cut if (~cut & (area > 4)).any() else heavy
     large = heavy >= 0.02 * whole.max()
     speck = ~large | (peak < 0.45 * peak[large & (whole > 0)].max())
     mask = (labels > 0) & ~speck[labels]
-    if max(ink.shape) > 60:
-        near = ndimage.binary_dilation(mask, np.ones((3, 3)))
-    else:
-        near = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=2)
+    near = ndimage.binary_dilation(mask, AROUND, iterations=1 if max(ink.shape) > 60 else 2)
     level = np.median(ink[mask])
     return np.where(near, ((ink - paper) / max(level - paper, 1e-3)).clip(0, 1), 0)
 
 
 def _parts(ink: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the connected parts of a mask from 1; return labels, and peak and area of each."""
-    labels, n = ndimage.label(mask, np.ones((3, 3)))
+    labels, n = ndimage.label(mask, AROUND)
     numbers, peak = labels[mask], np.zeros(n + 1, ink.dtype)
     np.maximum.at(peak, numbers, ink[mask])
     return labels, peak, np.bincount(numbers, minlength=n + 1)
 
 
-def _cut_by_frame(labels: np.ndarray) -> np.ndarray:
+def _cut_byborder(labels: np.ndarray) -> np.ndarray:
     """Return which of the numbered parts reach the frame."""
-    return np.bincount(_frame(labels), minlength=labels.max() + 1) > 0
+    return np.bincount(border(labels), minlength=labels.max() + 1) > 0
 
 
 def digit_only(ink: np.ndarray) -> np.ndarray:
     """Keep the strokes of the digit, and drop ink that the frame cuts."""
-    labels, n = ndimage.label(ink > 0.3, np.ones((3, 3)))
+    labels, n = ndimage.label(ink > 0.3, AROUND)
     if n < 2:
         return ink
     boxes = ndimage.find_objects(labels)
     size = np.array([0] + [max(s.stop - s.start for s in box) for box in boxes])
-    touching = _cut_by_frame(labels)
+    touching = _cut_byborder(labels)
     y, x = (np.exp(-4 * np.linspace(-1, 1, length) ** 2) for length in ink.shape)
     score = np.bincount(labels.ravel(), (ink * y[:, None] * x).ravel(), n + 1)
     score[touching] *= 0.3
@@ -344,7 +342,7 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
     small = _small(kept, 250) > 0
     reach = size[main] * small.shape[0] / ink.shape[0]
     window = (1 + 2 * round(0.2 * reach), 1 + 2 * round(0.1 * reach))
-    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), np.ones((3, 3)))
+    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), AROUND)
     factor = -(-max(ink.shape) // 250)
     of_pixel = groups.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
     group = of_pixel[labels == main][0]
@@ -368,7 +366,7 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
                 "there are several digits in this picture; use read_page to read them all"
             )
     others = (labels > 0) & ~chosen
-    near = ndimage.binary_dilation(chosen, np.ones((3, 3)), iterations=2)
+    near = ndimage.binary_dilation(chosen, AROUND, iterations=2)
     return np.where(near & ~others, ink, 0)
 
 
