@@ -222,8 +222,13 @@ def _paper(ink: np.ndarray, wide: int) -> np.ndarray:
 def _small(values: np.ndarray, side: int) -> np.ndarray:
     """Reduce a picture so that no side is longer; float."""
     factor = -(-max(values.shape) // side)
-    picture = Image.fromarray(values.astype(np.float32))
-    return np.asarray(picture.reduce(factor) if factor > 1 else picture)
+    return np.asarray(Image.fromarray(values.astype(np.float32)).reduce(factor))
+
+
+def _large(values: np.ndarray, side: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Repeat the pixels of what `_small` reduced, back to its shape."""
+    factor = -(-max(shape) // side)
+    return values.repeat(factor, axis=0).repeat(factor, axis=1)[: shape[0], : shape[1]]
 
 
 def _noise(ink: np.ndarray) -> tuple[float, float]:
@@ -252,10 +257,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
     wide = 2 + max(ink.shape) // 200
     mask = ink > low
     thin = mask & ~_opened(mask, wide + 1)
-    factor = -(-max(ink.shape) // 300)
-    rows, columns = (-(-length // factor) * factor for length in ink.shape)
-    padded = np.pad(thin, ((0, rows - len(thin)), (0, columns - thin.shape[1])))
-    small = padded.reshape(rows // factor, factor, columns // factor, factor).any(axis=(1, 3))
+    small = _small(thin, 300) > 0
     y, x = np.nonzero(small & ~np.pad(small, ((1, 0), (0, 0)))[:-1])  # one for each column
     height, width = small.shape
     on_line = np.zeros(len(y), bool)
@@ -271,8 +273,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
         return ink
     lines = np.zeros(small.shape, bool)
     lines[y[on_line], x[on_line]] = True
-    lines = ndimage.binary_dilation(lines, AROUND)
-    large = lines.repeat(factor, axis=0).repeat(factor, axis=1)[: len(ink), : ink.shape[1]]
+    large = _large(ndimage.binary_dilation(lines, AROUND), 300, ink.shape)
     gone = large & ndimage.binary_dilation(thin, np.ones((3, 1)))
     gone &= ink < 1.6 * np.median(ink[large & thin])  # what is darker is a pen's
     left = np.where(gone, 0, ink)
@@ -343,8 +344,7 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
     reach = size[main] * small.shape[0] / ink.shape[0]
     window = (1 + 2 * round(0.2 * reach), 1 + 2 * round(0.1 * reach))
     groups, _ = ndimage.label(ndimage.maximum_filter(small, window), AROUND)
-    factor = -(-max(ink.shape) // 250)
-    of_pixel = groups.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
+    of_pixel = _large(groups, 250, ink.shape)
     group = of_pixel[labels == main][0]
     in_group = np.unique(labels[kept & (of_pixel == group)])
     here = [boxes[i - 1] for i in in_group]
