@@ -94,6 +94,11 @@ def _thinned(mask: np.ndarray) -> np.ndarray:
     return mask[1:-1, 1:-1]
 
 
+def strokes_at(pixels: np.ndarray, tall: float, place: np.ndarray | float) -> np.ndarray:
+    """Return the strokes of a digit with a box `tall` pixels high, its middle at a place (x, y)."""
+    return (pen_strokes(pixels) - 14) * tall / 20 + place
+
+
 def draw_strokes(
     strokes: np.ndarray, size: tuple[int, int], width: float, *, smooth: bool = True
 ) -> Image.Image:
@@ -212,7 +217,7 @@ def _written(
         x = centre[0] * size[0] + (column - (in_row - 1) / 2) * 1.4 * tall
         y = centre[1] * size[1] + (row - (n_rows - 1) / 2) * 1.6 * tall
         beside = rng.uniform(-0.08, 0.08, 2) * tall * (len(digits) > 1)
-        places.append((pen_strokes(pixels) - 14) * tall / 20 + np.array([x, y]) + beside)
+        places.append(strokes_at(pixels, tall, np.array([x, y])) + beside)
     return np.concatenate(places)
 
 
