@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy import ndimage
 from torch import nn
@@ -295,21 +294,18 @@ def cleaned(picture: Image.Image, skip: Sequence[str] = ()) -> np.ndarray | None
 
 
 def accuracy(model: nn.Module, pixels: Sequence[np.ndarray | None], labels: Sequence[int]) -> float:
-    """Return the share of digits read as their label."""
-    found = [p if p is not None else np.zeros((28, 28), np.uint8) for p in pixels]
-    read = predict(model, torch.from_numpy(np.stack(found)))
+    """Return the share of digits read as their label; None is a mistake."""
+    found = [(p, label) for p, label in zip(pixels, labels, strict=True) if p is not None]
+    read = predict(model, [p for p, _ in found])
     assert isinstance(read, list)
-    right = [
-        p is not None and prediction.digit == label
-        for p, prediction, label in zip(pixels, read, labels, strict=True)
-    ]
-    return sum(right) / len(right)
+    right = [r.digit == label for r, (_, label) in zip(read, found, strict=True)]
+    return sum(right) / len(pixels)
 
 
-def pictures(split: Split, kind: str, *, seed: int = 0) -> list[Image.Image]:
+def pictures(split: Split, kind: str) -> list[Image.Image]:
     """Draw each digit of a split as this kind of picture."""
     make = (KINDS | ASIDE)[kind]
-    rng = np.random.default_rng([seed, *kind.encode()])
+    rng = np.random.default_rng([0, *kind.encode()])
     return [make(image.numpy(), rng) for image in split.images]
 
 
