@@ -212,6 +212,19 @@ def frame(ax: Axes, corner: np.ndarray, size: tuple[int, int]) -> None:
     ax.add_patch(box)
 
 
+def look(number: int) -> dict[str, Any]:
+    """Return colour and marker of the curve with this number; 56 of them differ."""
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def only_words(text: str) -> Picture:
+    """Return a picture of a sentence, where there is nothing else to show."""
+    figure, (ax,) = canvas(None, (4.5, 0.6))
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, ha="center", va="center", size=12)
+    return Picture(figure, (ax,), text, f"{text}.".replace("\n", " "))
+
+
 def count(n: int, thing: str) -> str:
     """Return the number with the thing in singular or plural: "1 digit", "2 digits"."""
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"

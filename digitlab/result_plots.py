@@ -16,7 +16,6 @@ from digitlab.data import N_CLASSES, SIZE, Split
 from digitlab.metrics import calibration, confusion_matrix, nll
 from digitlab.picture import (
     COLORS,
-    MARKERS,
     PERCENT,
     WIDTH,
     Picture,
@@ -24,8 +23,10 @@ from digitlab.picture import (
     count,
     frame,
     listed,
+    look,
     need_digits,
     need_numbers,
+    only_words,
     tiles,
 )
 from digitlab.registry import unknown
@@ -154,11 +155,7 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12) -> Picture:
     need_same_digits(split, result)
     wrong = torch.nonzero(result.predictions != result.labels)[:, 0]
     if not len(wrong):
-        figure, (ax,) = canvas(None, (4.5, 0.6))
-        ax.set_axis_off()
-        title = f"No mistake in {count(len(split), 'digit')}"
-        ax.text(0.5, 0.5, title, ha="center", va="center", size=12)
-        return Picture(figure, (ax,), title, f"{title}.")
+        return only_words(f"No mistake in {count(len(split), 'digit')}")
     order = nll(result.logits, result.labels)[wrong].argsort(descending=True)
     picture = plot_predictions(split, result, n=n, positions=wrong[order])
     title = f"The worst {len(picture.rows)} of {count(len(wrong), 'mistake')}"
@@ -257,9 +254,10 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         low, high = min(accuracies), max(accuracies)
         bar = [[max(accuracy - low, 0.0)], [max(high - accuracy, 0.0)]]  # a mean may be rounded
         x = [float(np.mean([row[field] for row in seeds])) for field in ("parameters", "seconds")]
-        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
         for axis, value in zip(axes, x, strict=True):
-            axis.errorbar([value], [accuracy], bar, label=name, color=color, fmt=marker, capsize=3)
+            axis.errorbar(
+                [value], [accuracy], bar, linestyle="", label=name, capsize=3, **look(number)
+            )
         table.append((name, round(accuracy, 4), round(x[0]), round(x[1], 1), len(seeds)))
     for axis, label in zip(axes, ("parameters", "seconds of training"), strict=True):
         axis.set_xscale("log")
