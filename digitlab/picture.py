@@ -154,7 +154,6 @@ def tiles(
     columns: int,
     *,
     title: str,
-    cells: np.ndarray | None = None,
     texts: Sequence[str] = (),
     cmap: str = "gray",
     limits: tuple[float, float] = (0, 255),
@@ -163,10 +162,9 @@ def tiles(
 
     Args:
         ax: where to draw; None for a new figure.
-        pictures: (N, height, width); NaN stays white.
+        pictures: (N, height, width), counted along the rows; NaN stays white.
         columns: pictures in a row.
         title: above them all, of one or two lines.
-        cells: int (N,), the place of each, counted along the rows; None for one after the other.
         texts: one for each picture; left out where there is no room to read them.
         cmap: a colour map of matplotlib.
         limits: the values at its two ends.
@@ -175,7 +173,6 @@ def tiles(
         The figure, its axes, and the left upper pixel (x, y) of each picture, int (N, 2).
     """
     n, height, width = pictures.shape
-    cells = np.arange(n) if cells is None else cells
     gap = max(1, width // 14)
     n_pixels = columns * (width + gap) - gap  # from left to right
     scale = min(DPI / min(height, width), (DPI * WIDTH - MARGINS) / n_pixels)
@@ -185,10 +182,10 @@ def tiles(
     size = min(9, points * width * min(0.25, 1.6 / max(map(len, texts), default=1)))
     texts = texts if size >= 5 else ()
     head = max(2, round(0.38 * height)) if any(texts) else 1
-    n_rows = int(cells.max()) // columns + 1
+    n_rows = -(-n // columns)
     sheet = np.full((n_rows * (height + head), n_pixels), np.nan, np.float32)
-    corners = np.stack([cells % columns * (width + gap), cells // columns * (height + head)], 1)
-    corners[:, 1] += head
+    row, column = np.divmod(np.arange(n), columns)
+    corners = np.stack([column * (width + gap), row * (height + head) + head], axis=1)
     for picture, (x, y) in zip(pictures, corners, strict=True):
         sheet[y : y + height, x : x + width] = picture
     inches = (scale * n_pixels + MARGINS) / DPI

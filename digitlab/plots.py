@@ -119,17 +119,16 @@ def plot_classes(split: Split, *, columns: int = 10, ax: Axes | None = None) -> 
         ValueError: for no digits.
     """
     need_digits(split)
-    found = [torch.nonzero(split.labels == digit)[:columns, 0] for digit in range(N_CLASSES)]
-    cells = [
-        digit * columns + place for digit in range(N_CLASSES) for place in range(len(found[digit]))
-    ]
-    pictures = split.images[torch.cat(found)].numpy()
-    title = f"{count(len(pictures), 'digit')} by class"
-    figure, ax, _ = tiles(ax, pictures, columns, title=title, cells=np.array(cells))
-    for digit in range(N_CLASSES):
-        text = str(digit) if len(found[digit]) else f"no {digit}"
+    found = [split.images[split.labels == digit][:columns].numpy() for digit in range(N_CLASSES)]
+    pictures = np.full((int(split.labels.max()) + 1, columns, SIZE, SIZE), np.nan, np.float32)
+    for row, images in zip(pictures, found, strict=False):
+        row[: len(images)] = images
+    title = f"{count(sum(map(len, found)), 'digit')} by class"
+    figure, ax, _ = tiles(ax, pictures.reshape(-1, SIZE, SIZE), columns, title=title)
+    for digit, images in enumerate(found):
+        text = str(digit) if len(images) else f"no {digit}"
         ax.text(-4, digit * (SIZE + 1) + SIZE / 2, text, ha="right", va="center")
-    rows = [(digit, len(found[digit])) for digit in range(N_CLASSES)]
+    rows = [(digit, len(images)) for digit, images in enumerate(found)]
     alt = f"{title}, a row for each: {', '.join(f'{n} of the {digit}' for digit, n in rows)}."
     return Picture(figure, (ax,), title, alt, rows, ("digit", "shown"))
 

@@ -44,7 +44,8 @@ class LayerExplorer(Explorer):
         if not layers:
             raise ValueError("this model holds no layers; put them into a torch.nn.Sequential")
         names = {f"{name}: {type(layer).__name__}": name for name, layer in layers.items()}
-        start = max(layers, key=lambda name: _n_channels(layers[name]) > 0)  # the first, or any
+        # the first layer with filters, or where none has them, the first
+        start = max(layers, key=lambda name: _n_channels(layers[name]) > 0)
         self.position = Slider(max=len(split) - 1, description="Position")
         self.position.layout.width = "420px"
         self.layer = Choice(options=names, value=start, description="Layer")
