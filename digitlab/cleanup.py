@@ -94,8 +94,7 @@ def on_paper(picture: Image.Image) -> np.ndarray:
     both = high - low > 90  # ink and paper are there, so what is transparent lies around
     paper = np.median(solid, axis=0) if both else np.full(3, 255 if middle < 128 else 0)
     share = alpha[..., None] / 255
-    mixed: np.ndarray = np.rint(values[..., :3] * share + paper * (1 - share)).astype(np.uint8)
-    return mixed
+    return rounded(values[..., :3] * share + paper * (1 - share))
 
 
 def grey(values: np.ndarray) -> np.ndarray:
@@ -111,8 +110,12 @@ def grey(values: np.ndarray) -> np.ndarray:
     mix = np.linalg.svd(far.T @ far)[0][:, 0]
     mix = mix * np.sign(mix.sum() or 1) / np.abs(mix).sum()
     mixed = values.astype(np.float32) @ mix.astype(np.float32)
-    level: np.ndarray = np.rint(mixed - 255 * mix.clip(max=0).sum()).astype(np.uint8)
-    return level
+    return rounded(mixed - 255 * mix.clip(max=0).sum())
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Round to whole grey levels; uint8."""
+    return np.asarray(np.rint(values), np.uint8)
 
 
 def luminance(values: np.ndarray) -> np.ndarray:
@@ -148,8 +151,7 @@ def sheet_only(colours: np.ndarray) -> np.ndarray:
     size = colours.shape[1::-1]
     kept = np.asarray(Image.fromarray(inside).resize(size))[..., None]
     around = np.asarray(Image.fromarray(paper[y, x]).resize(size))
-    painted: np.ndarray = np.where(kept, colours, around)
-    return painted
+    return np.where(kept, colours, around)
 
 
 def border(values: np.ndarray) -> np.ndarray:
@@ -462,5 +464,4 @@ def centred(frame: np.ndarray) -> np.ndarray:
 def small(frame: np.ndarray) -> np.ndarray:
     """Average to 28 x 28 pixels; uint8."""
     mean = frame.reshape(SIZE, FINE, SIZE, FINE).mean(axis=(1, 3)).clip(0, 1)
-    pixels: np.ndarray = np.rint(mean * 255).astype(np.uint8)
-    return pixels
+    return rounded(mean * 255)

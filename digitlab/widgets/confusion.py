@@ -16,9 +16,8 @@ from digitlab.picture import Picture, count, frame, only_words
 from digitlab.plots import plot_digits
 from digitlab.result_plots import need_same_digits, plot_confusion
 from digitlab.trainer import Result
-from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider, labelled, row
-from digitlab.widgets.sheet import sheet
 
 COLUMNS = 3
 PER_PAGE = 4 * COLUMNS

@@ -12,9 +12,8 @@ from digitlab.data import SIZE, Split, as_pixels
 from digitlab.layer_plots import layer_output, plot_features, plot_weights
 from digitlab.picture import Picture, need_digits
 from digitlab.plots import plot_digit
-from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider
-from digitlab.widgets.sheet import sheet
 
 
 class LayerExplorer(Explorer):
