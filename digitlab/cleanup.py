@@ -21,6 +21,7 @@ FINE = 4  # the last steps work on a frame this much finer than 28 x 28
 BOX = 20  # pixels; the longer side of a digit of MNIST
 WIDTHS = (1.6, 5.4)  # pixels; the strokes of 98 % of MNIST's digits lie between
 WIDTH = 2.7  # pixels; the median of MNIST
+AROUND = np.ones((3, 3))  # a pixel and its eight neighbours
 NO_INK = "there is no ink in this picture; draw a digit that fills half of it"
 
 # --- Files and colours ------------------------------------------------------------------------
@@ -93,8 +94,7 @@ def on_paper(picture: Image.Image) -> np.ndarray:
     both = high - low > 90  # ink and paper are there, so what is transparent lies around
     paper = np.median(solid, axis=0) if both else np.full(3, 255 if middle < 128 else 0)
     share = alpha[..., None] / 255
-    mixed: np.ndarray = np.rint(values[..., :3] * share + paper * (1 - share)).astype(np.uint8)
-    return mixed
+    return rounded(values[..., :3] * share + paper * (1 - share))
 
 
 def grey(values: np.ndarray) -> np.ndarray:
@@ -110,8 +110,12 @@ def grey(values: np.ndarray) -> np.ndarray:
     mix = np.linalg.svd(far.T @ far)[0][:, 0]
     mix = mix * np.sign(mix.sum() or 1) / np.abs(mix).sum()
     mixed = values.astype(np.float32) @ mix.astype(np.float32)
-    level: np.ndarray = np.rint(mixed - 255 * mix.clip(max=0).sum()).astype(np.uint8)
-    return level
+    return rounded(mixed - 255 * mix.clip(max=0).sum())
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Round to whole grey levels; uint8."""
+    return np.asarray(np.rint(values), np.uint8)
 
 
 def luminance(values: np.ndarray) -> np.ndarray:
@@ -129,7 +133,7 @@ def sheet_only(colours: np.ndarray) -> np.ndarray:
     """
     coarse = np.asarray(Image.fromarray(colours).reduce(-(-max(colours.shape) // 120)))
     white = ndimage.median_filter(coarse.min(axis=2), 3).astype(np.float32)  # colours are dark
-    desk = np.percentile(_frame(white), 60)
+    desk = np.percentile(border(white), 60)
     light = white > desk + 0.15 * (white.max() - desk)
     if max(colours.shape) < 200 or not light.any():
         return colours
@@ -147,12 +151,11 @@ def sheet_only(colours: np.ndarray) -> np.ndarray:
     size = colours.shape[1::-1]
     kept = np.asarray(Image.fromarray(inside).resize(size))[..., None]
     around = np.asarray(Image.fromarray(paper[y, x]).resize(size))
-    painted: np.ndarray = np.where(kept, colours, around)
-    return painted
+    return np.where(kept, colours, around)
 
 
-def _frame(values: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels."""
+def border(values: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of a picture, one after the other."""
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
@@ -179,9 +182,9 @@ def bright_ink(grey: np.ndarray) -> np.ndarray:
             labels, _ = ndimage.label(ink)
             sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
             reached = set.intersection(*(set(side.tolist()) for side in sides))
-            if reached - {0} and _frame(ink).mean() < 0.85:
+            if reached - {0} and border(ink).mean() < 0.85:
                 return turned
-    frame = _frame(coarse)
+    frame = border(coarse)
     light_frame = 2 * (frame.mean() - coarse.min()) / max(np.ptp(coarse), 1) - 1  # -1 to 1
     away = coarse - ndimage.uniform_filter(coarse, 1 + round(0.15 * max(coarse.shape)))
     skew = np.cbrt((away**3).mean()) / max(away.std(), 1e-3)
@@ -221,8 +224,13 @@ def _paper(ink: np.ndarray, wide: int) -> np.ndarray:
 def _small(values: np.ndarray, side: int) -> np.ndarray:
     """Reduce a picture so that no side is longer; float."""
     factor = -(-max(values.shape) // side)
-    picture = Image.fromarray(values.astype(np.float32))
-    return np.asarray(picture.reduce(factor) if factor > 1 else picture)
+    return np.asarray(Image.fromarray(values.astype(np.float32)).reduce(factor))
+
+
+def _large(values: np.ndarray, side: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Repeat the pixels of what `_small` reduced, back to its shape."""
+    factor = -(-max(shape) // side)
+    return values.repeat(factor, axis=0).repeat(factor, axis=1)[: shape[0], : shape[1]]
 
 
 def _noise(ink: np.ndarray) -> tuple[float, float]:
@@ -251,10 +259,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
     wide = 2 + max(ink.shape) // 200
     mask = ink > low
     thin = mask & ~_opened(mask, wide + 1)
-    factor = -(-max(ink.shape) // 300)
-    rows, columns = (-(-length // factor) * factor for length in ink.shape)
-    padded = np.pad(thin, ((0, rows - len(thin)), (0, columns - thin.shape[1])))
-    small = padded.reshape(rows // factor, factor, columns // factor, factor).any(axis=(1, 3))
+    small = _small(thin, 300) > 0
     y, x = np.nonzero(small & ~np.pad(small, ((1, 0), (0, 0)))[:-1])  # one for each column
     height, width = small.shape
     on_line = np.zeros(len(y), bool)
@@ -270,8 +275,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
         return ink
     lines = np.zeros(small.shape, bool)
     lines[y[on_line], x[on_line]] = True
-    lines = ndimage.binary_dilation(lines, np.ones((3, 3)))
-    large = lines.repeat(factor, axis=0).repeat(factor, axis=1)[: len(ink), : ink.shape[1]]
+    large = _large(ndimage.binary_dilation(lines, AROUND), 300, ink.shape)
     gone = large & ndimage.binary_dilation(thin, np.ones((3, 1)))
     gone &= ink < 1.6 * np.median(ink[large & thin])  # what is darker is a pen's
     left = np.where(gone, 0, ink)
@@ -300,40 +304,37 @@ def clean(ink: np.ndarray) -> np.ndarray:
     labels, peak, area = _parts(ink, (labels > 0) & (ink > 0.4 * peak[labels]))
     if len(area) == 1:
         raise ValueError(NO_INK)
-    heavy, cut = area * peak, _cut_by_frame(labels)
+    heavy, cut = area * peak, _cut_byborder(labels)
     whole = heavy * ~cut if (~cut & (area > 4)).any() else heavy
     large = heavy >= 0.02 * whole.max()
     speck = ~large | (peak < 0.45 * peak[large & (whole > 0)].max())
     mask = (labels > 0) & ~speck[labels]
-    if max(ink.shape) > 60:
-        near = ndimage.binary_dilation(mask, np.ones((3, 3)))
-    else:
-        near = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=2)
+    near = ndimage.binary_dilation(mask, AROUND, iterations=1 if max(ink.shape) > 60 else 2)
     level = np.median(ink[mask])
     return np.where(near, ((ink - paper) / max(level - paper, 1e-3)).clip(0, 1), 0)
 
 
 def _parts(ink: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Number the connected parts of a mask from 1; return labels, and peak and area of each."""
-    labels, n = ndimage.label(mask, np.ones((3, 3)))
+    labels, n = ndimage.label(mask, AROUND)
     numbers, peak = labels[mask], np.zeros(n + 1, ink.dtype)
     np.maximum.at(peak, numbers, ink[mask])
     return labels, peak, np.bincount(numbers, minlength=n + 1)
 
 
-def _cut_by_frame(labels: np.ndarray) -> np.ndarray:
+def _cut_byborder(labels: np.ndarray) -> np.ndarray:
     """Return which of the numbered parts reach the frame."""
-    return np.bincount(_frame(labels), minlength=labels.max() + 1) > 0
+    return np.bincount(border(labels), minlength=labels.max() + 1) > 0
 
 
 def digit_only(ink: np.ndarray) -> np.ndarray:
     """Keep the strokes of the digit, and drop ink that the frame cuts."""
-    labels, n = ndimage.label(ink > 0.3, np.ones((3, 3)))
+    labels, n = ndimage.label(ink > 0.3, AROUND)
     if n < 2:
         return ink
     boxes = ndimage.find_objects(labels)
     size = np.array([0] + [max(s.stop - s.start for s in box) for box in boxes])
-    touching = _cut_by_frame(labels)
+    touching = _cut_byborder(labels)
     y, x = (np.exp(-4 * np.linspace(-1, 1, length) ** 2) for length in ink.shape)
     score = np.bincount(labels.ravel(), (ink * y[:, None] * x).ravel(), n + 1)
     score[touching] *= 0.3
@@ -344,9 +345,8 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
     small = _small(kept, 250) > 0
     reach = size[main] * small.shape[0] / ink.shape[0]
     window = (1 + 2 * round(0.2 * reach), 1 + 2 * round(0.1 * reach))
-    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), np.ones((3, 3)))
-    factor = -(-max(ink.shape) // 250)
-    of_pixel = groups.repeat(factor, 0).repeat(factor, 1)[: ink.shape[0], : ink.shape[1]]
+    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), AROUND)
+    of_pixel = _large(groups, 250, ink.shape)
     group = of_pixel[labels == main][0]
     in_group = np.unique(labels[kept & (of_pixel == group)])
     here = [boxes[i - 1] for i in in_group]
@@ -368,7 +368,7 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
                 "there are several digits in this picture; use read_page to read them all"
             )
     others = (labels > 0) & ~chosen
-    near = ndimage.binary_dilation(chosen, np.ones((3, 3)), iterations=2)
+    near = ndimage.binary_dilation(chosen, AROUND, iterations=2)
     return np.where(near & ~others, ink, 0)
 
 
@@ -464,5 +464,4 @@ def centred(frame: np.ndarray) -> np.ndarray:
 def small(frame: np.ndarray) -> np.ndarray:
     """Average to 28 x 28 pixels; uint8."""
     mean = frame.reshape(SIZE, FINE, SIZE, FINE).mean(axis=(1, 3)).clip(0, 1)
-    pixels: np.ndarray = np.rint(mean * 255).astype(np.uint8)
-    return pixels
+    return rounded(mean * 255)

@@ -94,5 +94,5 @@ def _shown(values: np.ndarray) -> np.ndarray:
     if values.ndim == 3:
         values = cleanup.luminance(values)
     if values.dtype != np.uint8:
-        values = np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+        values = cleanup.rounded(values.clip(0, 1) * 255)
     return values

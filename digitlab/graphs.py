@@ -20,11 +20,11 @@ from xml.etree import ElementTree
 import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from digitlab.picture import Picture, Table, canvas, count, img_tag
+from digitlab.picture import Picture, Table, canvas, count, described_png, img_tag, save_as
 from digitlab.registry import unknown
 
 KINDS = ("layers", "autograd")
@@ -92,20 +92,15 @@ class LayerTable:
 
     def table(self) -> Table:
         """Return one row for each layer, and their sum."""
-        cells = [
-            (layer.name, layer.type, layer.details, _size(layer.shape)) for layer in self.layers
+        mult_adds = sum(layer.mult_adds for layer in self.layers)
+        layers = [*self.layers, Layer("sum", "", "", (), self.parameters, mult_adds)]
+        numbers = [
+            _column([layer.parameters for layer in layers]),
+            _column([layer.mult_adds for layer in layers]),
         ]
-        cells.append(("sum", "", "", ""))
-        total = sum(layer.mult_adds for layer in self.layers)
-        columns = [
-            [*(layer.parameters for layer in self.layers), self.parameters],
-            [*(layer.mult_adds for layer in self.layers), total],
-        ]
-        numbers = [[_number(n) for n in column] for column in columns]
-        widths = [max(map(len, column)) for column in numbers]
         rows = [
-            (*words, parameters.rjust(widths[0]), mult_adds.rjust(widths[1]))
-            for words, parameters, mult_adds in zip(cells, *numbers, strict=True)
+            (layer.name, layer.type, layer.details, _size(layer.shape), *both)
+            for layer, *both in zip(layers, *numbers, strict=True)
         ]
         header = ("name", "layer", "sizes", "output", "parameters", "multiply-adds")
         return Table(rows, header, caption=self.alt.rpartition(": ")[0])
@@ -151,12 +146,8 @@ class Graph:
         """Return the graph as a PNG file, with title and alternative text inside."""
         self.svg()  # or the reason why there is none
         drawn = _render(self.source, "png", self.renderer)
-        about, file = PngImagePlugin.PngInfo(), io.BytesIO()
-        about.add_text("Title", self.title)
-        about.add_text("Description", self.alt)
         with Image.open(io.BytesIO(drawn)) as image:
-            image.save(file, format="png", pnginfo=about)
-        return file.getvalue()
+            return described_png(image, self.title, self.alt)
 
     def save(self, path: str | Path) -> Path:
         """Write the graph with its alternative text to a file.
@@ -167,11 +158,7 @@ class Graph:
         Raises:
             ValueError: for another ending, or where no program draws graphs.
         """
-        path = Path(path)
-        if path.suffix not in {".png", ".svg"}:
-            raise ValueError(f"a graph is saved as .png or .svg, not as {path.name!r}")
-        path.write_bytes(self.png() if path.suffix == ".png" else self.svg())
-        return path
+        return save_as(path, {".png": self.png, ".svg": self.svg})
 
     def __repr__(self) -> str:
         return f"<Graph: {self.title}>"
@@ -523,6 +510,13 @@ def _alt(model: str, layers: list[str], shape: tuple[int, ...], n_parameters: in
 
 def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
+
+
+def _column(numbers: list[int]) -> list[str]:
+    """Return numbers that stand below each other, all as wide as the widest."""
+    texts = [_number(n) for n in numbers]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
 
 
 def _number(n: int) -> str:

@@ -15,6 +15,7 @@ from digitlab.data import N_CLASSES
 from digitlab.metrics import confusion_matrix
 from digitlab.picture import COLORS, WIDTH, Picture, canvas, count, need_numbers, tiles
 from digitlab.registry import unknown
+from digitlab.trainer import read_logits
 
 METHODS = ("pca", "tsne")
 MOST_TILES = 256
@@ -39,17 +40,9 @@ def layer_output(model: nn.Module, images: Tensor, layer: str) -> Tensor:
     if layer not in layers:
         raise unknown("layer", layer, layers)
     caught: list[Tensor] = []
-    modes = {module: module.training for module in model.modules()}
-    device = next((p.device for p in model.parameters()), images.device)
-    hook = layers[layer].register_forward_hook(lambda _, __, output: caught.append(output))
-    model.eval()
-    try:
-        with torch.no_grad():
-            model((images if images.ndim == 4 else images[None]).to(device))
-    finally:
-        hook.remove()
-        for module, training in modes.items():
-            module.training = training
+    with layers[layer].register_forward_hook(lambda _, __, output: caught.append(output)):
+        batch = images if images.ndim == 4 else images[None]
+        read_logits(model, [batch], len(batch))
     return caught[-1].detach().cpu()
 
 
@@ -92,12 +85,10 @@ def plot_weights(
     need_numbers(array, "weights")
     total, (height, width) = len(array), array.shape[2:]
     array = array[: min(n, MOST_TILES), 0]
-    texts = [str(i) for i in range(len(array))] if titles is None else titles
     title = f"Weights of {count(total, 'neuron') if side else count(total, 'filter')}"
     if len(array) < total:
         title += f", the first {len(array)}"
-    columns = min(columns, len(array))
-    figure, ax = _shades(ax, array, columns, title=title, texts=texts, signed=True)
+    figure, ax = _shades(ax, array, columns, title=title, texts=titles, signed=True)
     mean, sizes = array.mean(), np.abs(array).mean(axis=(1, 2))
     alt = (
         f"{title}: pictures of {height} x {width} weights from {array.min():.2g} to "
@@ -151,11 +142,8 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
     else:
         size = f"{array.shape[1]} x {array.shape[2]}"
         title = f"{count(len(array), 'feature map')} of {size}"
-        shown = array[:MOST_TILES]
-        texts = [str(i) for i in range(len(shown))]
         signed = bool(array.min() < 0)
-        columns = min(columns, len(shown))
-        figure, ax = _shades(ax, shown, columns, title=title, texts=texts, signed=signed)
+        figure, ax = _shades(ax, array[:MOST_TILES], columns, title=title, signed=signed)
     alt = f"{title}, values from {array.min():.2g} to {array.max():.2g}; number {strength.argmax()}"
     alt += f" is strongest; {len(silent)} of {len(array)} are 0 everywhere."
     rows = [(i, round(float(value), 4)) for i, value in enumerate(strength)]
@@ -167,7 +155,6 @@ def plot_map(
     labels: Tensor,
     *,
     method: str = "pca",
-    seed: int = 0,
     ax: Axes | None = None,
 ) -> Picture:
     """Show digits as points in the plane, alike ones near each other, each drawn as its label.
@@ -178,7 +165,6 @@ def plot_map(
         labels: int64 (N,).
         method: "pca" for the two directions that vary most; "tsne" for neighbourhoods, which
             takes seconds for 1000 digits, and where distances between groups mean nothing.
-        seed: of t-SNE.
         ax: where to draw; None for a new figure.
 
     Raises:
@@ -199,19 +185,17 @@ def plot_map(
         )
     points = output.detach().float().flatten(1).cpu().numpy()
     need_numbers(points, "outputs")
-    title, names = f"{count(len(points), 'digit')} in the plane", ["", ""]
+    way, names = "in the plane", ["", ""]
     if points.shape[1] > 2 and method == "pca":
-        pca = PCA(2, random_state=seed)
-        title = f"{count(len(points), 'digit')} by PCA"
+        pca, way = PCA(2, random_state=0), "by PCA"
         points = pca.fit_transform(points)
         names = [
             f"direction {i + 1} ({r:.0%} of variance)"
             for i, r in enumerate(pca.explained_variance_ratio_)
         ]
     elif points.shape[1] > 2:
-        perplexity = min(30.0, (len(points) - 1) / 3)
-        title = f"{count(len(points), 'digit')} by t-SNE"
-        points = TSNE(2, perplexity=perplexity, random_state=seed).fit_transform(points)
+        perplexity, way = min(30.0, (len(points) - 1) / 3), "by t-SNE"
+        points = TSNE(2, perplexity=perplexity, random_state=0).fit_transform(points)
     figure, (ax,) = canvas(ax, (6.0, 5.4))
     for digit in range(N_CLASSES):
         x, y = points[labels.numpy() == digit].T
@@ -221,6 +205,7 @@ def plot_map(
     ax.set_ylabel(names[1])
     ax.set_xticks([])
     ax.set_yticks([])
+    title = f"{count(len(points), 'digit')} {way}"
     ax.set_title(title, size="medium")
     _, places = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
     matrix = confusion_matrix(labels[torch.from_numpy(places[:, 0])], labels)
@@ -240,10 +225,12 @@ def _shades(
     columns: int,
     *,
     title: str,
-    texts: Sequence[str],
+    texts: Sequence[str] | None = None,
     signed: bool,
 ) -> tuple[Figure, Axes]:
-    """Draw values as tiles and say in the title what their colours mean."""
+    """Draw values as tiles with texts or numbers; say in the title what their colours mean."""
+    texts = [str(i) for i in range(len(array))] if texts is None else texts
+    columns = min(columns, len(array))
     most = float(np.quantile(np.abs(array), 0.995)) or 1.0  # a few extremes would hide the rest
     limits = (-most, most) if signed else (0.0, most)
     dark, light = ("blue", "yellow") if signed else ("black", "white")

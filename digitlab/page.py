@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 from torch import nn
 
-from digitlab.cleanup import on_paper, open_picture, upright
+from digitlab.cleanup import AROUND, border, on_paper, open_picture, upright
 from digitlab.digitize import DIGIT_STEPS, PAGE_STEPS
 from digitlab.prediction import Prediction, predict
 from digitlab.runs import pretrained
@@ -47,7 +47,7 @@ class Page:
 
     digits: tuple[PageDigit, ...]
     size: tuple[int, int]
-    picture: np.ndarray = field(default_factory=lambda: np.zeros((1, 1, 3), np.uint8))
+    picture: np.ndarray
 
     @property
     def text(self) -> str:
@@ -127,8 +127,8 @@ def _corners(box: Box, scale: float) -> tuple[int, int, int, int]:
 
 def _digits(ink: np.ndarray) -> list[np.ndarray]:
     """Return the mask of each digit: small parts join what lies closest until they are tall."""
-    labels, _ = ndimage.label(ink > 0.3, np.ones((3, 3)))
-    cut = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    labels, _ = ndimage.label(ink > 0.3, AROUND)
+    cut = border(labels)
     boxes = enumerate(ndimage.find_objects(labels), start=1)
     groups = [([part], box) for part, box in boxes if part not in cut]
     if not groups:
@@ -170,7 +170,7 @@ def _gap(one: Box, other: Box) -> float:
 def _grown(labels: np.ndarray, parts: list[int]) -> np.ndarray:
     """Return these parts with their grey edges."""
     mask = np.isin(labels, parts)
-    grown: np.ndarray = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=2)
+    grown: np.ndarray = ndimage.binary_dilation(mask, AROUND, iterations=2)
     alone: np.ndarray = grown & (mask | (labels == 0))
     return alone
 

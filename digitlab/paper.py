@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -95,6 +94,11 @@ def _thinned(mask: np.ndarray) -> np.ndarray:
     return mask[1:-1, 1:-1]
 
 
+def strokes_at(pixels: np.ndarray, tall: float, place: np.ndarray | float) -> np.ndarray:
+    """Return the strokes of a digit with a box `tall` pixels high, its middle at a place (x, y)."""
+    return (pen_strokes(pixels) - 14) * tall / 20 + place
+
+
 def draw_strokes(
     strokes: np.ndarray, size: tuple[int, int], width: float, *, smooth: bool = True
 ) -> Image.Image:
@@ -181,7 +185,7 @@ def photograph(
         cover = cover * (1 - 0.5 * _grain(rng, size, 0.8)[..., None].clip(0, 1))
     sheet = np.asarray(_sheet(paper, size, tall, rng), np.float32)
     scene = sheet * (1 - 0.95 * cover) + np.array(PENS[pen], np.float32) * 0.95 * cover
-    moved = _seen_from(Image.fromarray(scene.astype(np.uint8)), tilt, perspective, paper, rng)
+    moved = _seen_from(Image.fromarray(scene.astype(np.uint8)), tilt, perspective, rng)
     light = _light(size, shadow, rng) * (1 + crumple * _folds(size, rng))
     photo = np.asarray(moved, np.float32) * light[..., None]
     photo = ndimage.gaussian_filter(photo, (blur, blur, 0))
@@ -213,7 +217,7 @@ def _written(
         x = centre[0] * size[0] + (column - (in_row - 1) / 2) * 1.4 * tall
         y = centre[1] * size[1] + (row - (n_rows - 1) / 2) * 1.6 * tall
         beside = rng.uniform(-0.08, 0.08, 2) * tall * (len(digits) > 1)
-        places.append((pen_strokes(pixels) - 14) * tall / 20 + np.array([x, y]) + beside)
+        places.append(strokes_at(pixels, tall, np.array([x, y])) + beside)
     return np.concatenate(places)
 
 
@@ -236,30 +240,28 @@ def _sheet(paper: str, size: tuple[int, int], tall: float, rng: np.random.Genera
 
 
 def _seen_from(
-    sheet: Image.Image, tilt: float, perspective: float, paper: str, rng: np.random.Generator
+    sheet: Image.Image, tilt: float, perspective: float, rng: np.random.Generator
 ) -> Image.Image:
     """Turn and narrow the sheet as a camera sees it; the sheet goes on beyond the photo."""
     width, high = sheet.size
     corners = np.array([[0, 0], [width, 0], [width, high], [0, high]], float)
+    middle = corners.mean(axis=0)
     far = corners.copy()
     side = rng.integers(4)
-    inwards = (corners.mean(axis=0) - corners) * perspective
-    far[[side, (side + 1) % 4]] -= inwards[[side, (side + 1) % 4]]  # read from farther out there
+    ends = [side, (side + 1) % 4]
+    far[ends] += perspective * (corners - middle)[ends]  # read from farther out there
     angle = np.deg2rad(-tilt)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = corners.mean(axis=0)
-    source = (far - middle) @ turn.T + middle
+    margin = int(0.35 * max(sheet.size))
+    grown = np.pad(np.asarray(sheet), ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
+    source = (far - middle) @ turn.T + middle + margin  # in the grown sheet
     rows, values = [], []
     for (x, y), (u, v) in zip(corners, source, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         values += [u, v]
     eight = np.linalg.solve(np.array(rows), np.array(values)).tolist()
-    margin = int(0.35 * max(sheet.size))
-    grown = np.pad(np.asarray(sheet), ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    a, b, c, d, e, f, g, h = eight  # shift what is read by the margin
-    eight = [a + margin * g, b + margin * h, c + margin, d + margin * g, e + margin * h, f + margin]
     return Image.fromarray(grown).transform(
-        sheet.size, Image.Transform.PERSPECTIVE, [*eight, g, h], Image.Resampling.BICUBIC
+        sheet.size, Image.Transform.PERSPECTIVE, eight, Image.Resampling.BICUBIC
     )
 
 
@@ -294,14 +296,3 @@ def _grain(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.
     smooth = ndimage.gaussian_filter(rough, width)
     grain: np.ndarray = smooth / smooth.std()
     return grain
-
-
-def sheet_of(pictures: Sequence[Image.Image], columns: int, side: int = 140) -> Image.Image:
-    """Return many pictures as one, each made to fit a square."""
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * side, rows * side), (120, 160, 120))
-    for i, picture in enumerate(pictures):
-        small = picture.convert("RGBA").copy()
-        small.thumbnail((side - 4, side - 4))
-        sheet.paste(small, (i % columns * side + 2, i // columns * side + 2), small)
-    return sheet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -70,15 +70,11 @@ class Picture:
 
     def png(self) -> bytes:
         """Return the figure as a PNG file, with title and alternative text inside."""
-        drawn, packed = io.BytesIO(), io.BytesIO()
+        drawn = io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
-        text = PngImagePlugin.PngInfo()
-        text.add_text("Title", self.title)
-        text.add_text("Description", self.alt)
         with Image.open(drawn) as image:
             small = image.convert("RGB").quantize(N_COLORS, dither=Image.Dither.NONE)
-            small.save(packed, format="png", optimize=True, pnginfo=text)
-        return packed.getvalue()
+        return described_png(small, self.title, self.alt)
 
     def svg(self) -> bytes:
         """Return the figure as an SVG file: a rerun gives the same bytes."""
@@ -97,11 +93,7 @@ class Picture:
         Raises:
             ValueError: for another ending.
         """
-        path = Path(path)
-        if path.suffix not in {".png", ".svg"}:
-            raise ValueError(f"a picture is saved as .png or .svg, not as {path.name!r}")
-        path.write_bytes(self.png() if path.suffix == ".png" else self.svg())
-        return path
+        return save_as(path, {".png": self.png, ".svg": self.svg})
 
     def __repr__(self) -> str:
         return f"<Picture: {self.title}>"
@@ -113,6 +105,28 @@ class Picture:
             "image/png": base64.b64encode(png).decode(),
             "text/plain": repr(self),
         }
+
+
+def described_png(image: Image.Image, title: str, alt: str) -> bytes:
+    """Return a PNG file with title and alternative text inside."""
+    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    text.add_text("Title", title)
+    text.add_text("Description", alt)
+    image.save(file, format="png", optimize=True, pnginfo=text)
+    return file.getvalue()
+
+
+def save_as(path: str | Path, forms: Mapping[str, Callable[[], bytes]]) -> Path:
+    """Write the form of a picture that the ending of the file names.
+
+    Raises:
+        ValueError: for another ending.
+    """
+    path = Path(path)
+    if path.suffix not in forms:
+        raise ValueError(f"a picture is saved as {' or '.join(forms)}, not as {path.name!r}")
+    path.write_bytes(forms[path.suffix]())
+    return path
 
 
 def img_tag(data: bytes, alt: str, *, mime: str = "image/png") -> str:
@@ -140,7 +154,6 @@ def tiles(
     columns: int,
     *,
     title: str,
-    cells: np.ndarray | None = None,
     texts: Sequence[str] = (),
     cmap: str = "gray",
     limits: tuple[float, float] = (0, 255),
@@ -149,10 +162,9 @@ def tiles(
 
     Args:
         ax: where to draw; None for a new figure.
-        pictures: (N, height, width); NaN stays white.
+        pictures: (N, height, width), counted along the rows; NaN stays white.
         columns: pictures in a row.
         title: above them all, of one or two lines.
-        cells: int (N,), the place of each, counted along the rows; None for one after the other.
         texts: one for each picture; left out where there is no room to read them.
         cmap: a colour map of matplotlib.
         limits: the values at its two ends.
@@ -161,7 +173,6 @@ def tiles(
         The figure, its axes, and the left upper pixel (x, y) of each picture, int (N, 2).
     """
     n, height, width = pictures.shape
-    cells = np.arange(n) if cells is None else cells
     gap = max(1, width // 14)
     n_pixels = columns * (width + gap) - gap  # from left to right
     scale = min(DPI / min(height, width), (DPI * WIDTH - MARGINS) / n_pixels)
@@ -171,10 +182,10 @@ def tiles(
     size = min(9, points * width * min(0.25, 1.6 / max(map(len, texts), default=1)))
     texts = texts if size >= 5 else ()
     head = max(2, round(0.38 * height)) if any(texts) else 1
-    n_rows = int(cells.max()) // columns + 1
+    n_rows = -(-n // columns)
     sheet = np.full((n_rows * (height + head), n_pixels), np.nan, np.float32)
-    corners = np.stack([cells % columns * (width + gap), cells // columns * (height + head)], 1)
-    corners[:, 1] += head
+    row, column = np.divmod(np.arange(n), columns)
+    corners = np.stack([column * (width + gap), row * (height + head) + head], axis=1)
     for picture, (x, y) in zip(pictures, corners, strict=True):
         sheet[y : y + height, x : x + width] = picture
     inches = (scale * n_pixels + MARGINS) / DPI
@@ -196,6 +207,19 @@ def frame(ax: Axes, corner: np.ndarray, size: tuple[int, int]) -> None:
     box = Rectangle((corner[0] - 0.5, corner[1] - 0.5), width, height, fill=False)
     box.set(color=COLORS[1], linewidth=2)
     ax.add_patch(box)
+
+
+def look(number: int) -> dict[str, Any]:
+    """Return colour and marker of the curve with this number; 56 of them differ."""
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def only_words(text: str) -> Picture:
+    """Return a picture of a sentence, where there is nothing else to show."""
+    figure, (ax,) = canvas(None, (4.5, 0.6))
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, ha="center", va="center", size=12)
+    return Picture(figure, (ax,), text, f"{text}.".replace("\n", " "))
 
 
 def count(n: int, thing: str) -> str:

@@ -16,7 +16,6 @@ from torch import Tensor
 from digitlab.data import N_CLASSES, SIZE, Split, as_pixels
 from digitlab.picture import (
     COLORS,
-    MARKERS,
     PERCENT,
     WIDTH,
     Picture,
@@ -24,6 +23,7 @@ from digitlab.picture import (
     count,
     frame,
     listed,
+    look,
     need_digits,
     need_numbers,
     tiles,
@@ -119,17 +119,16 @@ def plot_classes(split: Split, *, columns: int = 10, ax: Axes | None = None) -> 
         ValueError: for no digits.
     """
     need_digits(split)
-    found = [torch.nonzero(split.labels == digit)[:columns, 0] for digit in range(N_CLASSES)]
-    cells = [
-        digit * columns + place for digit in range(N_CLASSES) for place in range(len(found[digit]))
-    ]
-    pictures = split.images[torch.cat(found)].numpy()
-    title = f"{count(len(pictures), 'digit')} by class"
-    figure, ax, _ = tiles(ax, pictures, columns, title=title, cells=np.array(cells))
-    for digit in range(N_CLASSES):
-        text = str(digit) if len(found[digit]) else f"no {digit}"
+    found = [split.images[split.labels == digit][:columns].numpy() for digit in range(N_CLASSES)]
+    pictures = np.full((int(split.labels.max()) + 1, columns, SIZE, SIZE), np.nan, np.float32)
+    for row, images in zip(pictures, found, strict=False):
+        row[: len(images)] = images
+    title = f"{count(sum(map(len, found)), 'digit')} by class"
+    figure, ax, _ = tiles(ax, pictures.reshape(-1, SIZE, SIZE), columns, title=title)
+    for digit, images in enumerate(found):
+        text = str(digit) if len(images) else f"no {digit}"
         ax.text(-4, digit * (SIZE + 1) + SIZE / 2, text, ha="right", va="center")
-    rows = [(digit, len(found[digit])) for digit in range(N_CLASSES)]
+    rows = [(digit, len(images)) for digit, images in enumerate(found)]
     alt = f"{title}, a row for each: {', '.join(f'{n} of the {digit}' for digit, n in rows)}."
     return Picture(figure, (ax,), title, alt, rows, ("digit", "shown"))
 
@@ -167,13 +166,8 @@ def plot_digit(
         for (y, x), value in np.ndenumerate(array):
             text = f"{value}" if top == 255 or value in (0, 1) else f"{value:.2f}".lstrip("0")
             color = "black" if value > 0.5 * top else "white" if value else "#808080"
-            style: dict[str, Any] = {
-                "size": size,
-                "ha": "center",
-                "va": "center",
-                "in_layout": False,
-            }
-            ax.text(x, y, text.removesuffix(".0"), color=color, **style)
+            written = ax.text(x, y, text.removesuffix(".0"), color=color, size=size)
+            written.set(ha="center", va="center", in_layout=False)
     title = f"{height} x {width} pixels" + ("" if label is None else f" of a {label}")
     ax.set_title(title, size="medium")
     ax.set_xlabel("column")
@@ -367,8 +361,8 @@ def plot_history(
                 curves = _curves(seeds, f"{part}_{name}")
                 if not curves.size:
                     continue
-                look = number if len(runs) > 1 else ("train", "valid").index(part)
-                _draw_curves(axis, curves, look, dashed=part == "valid", label=words)
+                place = number if len(runs) > 1 else ("train", "valid").index(part)
+                _draw_curves(axis, curves, place, dashed=part == "valid", label=words)
                 subject = f"{run}: {words} {name}" if run else f"{words} {name}"
                 if (part, name, len(runs)) == ("valid", "loss", 1):
                     _mark_lowest(axis, curves.mean(axis=0))
@@ -440,23 +434,14 @@ def _curves(seeds: list[History], field: str) -> np.ndarray:
     return np.array([curve[: min(map(len, curves))] for curve in curves], float)
 
 
-def _draw_curves(axis: Axes, curves: np.ndarray, look: int, *, dashed: bool, label: str) -> None:
+def _draw_curves(axis: Axes, curves: np.ndarray, number: int, *, dashed: bool, label: str) -> None:
     """Draw the mean of the curves in a band from the lowest to the highest."""
     epochs = np.arange(1, curves.shape[1] + 1)
-    color, marker = COLORS[look % len(COLORS)], MARKERS[look % len(MARKERS)]
+    (line,) = axis.plot(epochs, curves.mean(axis=0), label=label, markersize=4, **look(number))
+    line.set(linestyle="--" if dashed else "-", markevery=max(1, len(epochs) // 10))
     if len(curves) > 1:
         low, high = curves.min(axis=0), curves.max(axis=0)
-        axis.fill_between(epochs, low, high, color=color, alpha=0.25, linewidth=0)
-    axis.plot(
-        epochs,
-        curves.mean(axis=0),
-        color=color,
-        marker=marker,
-        markersize=4,
-        markevery=max(1, len(epochs) // 10),
-        linestyle="--" if dashed else "-",
-        label=label,
-    )
+        axis.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
 
 
 def _mark_lowest(axis: Axes, values: np.ndarray) -> None:
@@ -487,10 +472,8 @@ def _legend(where: Figure | Axes, axis: Axes, runs: list[str]) -> None:
     labels = [str(line.get_label()) for line in handles]
     if len(runs) > 1:
         styles = {label: line.get_linestyle() for label, line in zip(labels, handles, strict=True)}
-        handles = [
-            Line2D([], [], color=COLORS[i % len(COLORS)], marker=MARKERS[i % len(MARKERS)])
-            for i in range(len(runs))
-        ] + [Line2D([], [], color="#666666", linestyle=style) for style in styles.values()]
+        handles = [Line2D([], [], **look(i)) for i in range(len(runs))]
+        handles += [Line2D([], [], color="#666666", linestyle=style) for style in styles.values()]
         labels = [*runs, *styles]
     if isinstance(where, Figure):
         columns = 2 if where.get_figwidth() < WIDTH else 4

@@ -16,7 +16,6 @@ from digitlab.data import N_CLASSES, SIZE, Split
 from digitlab.metrics import calibration, confusion_matrix, nll
 from digitlab.picture import (
     COLORS,
-    MARKERS,
     PERCENT,
     WIDTH,
     Picture,
@@ -24,8 +23,10 @@ from digitlab.picture import (
     count,
     frame,
     listed,
+    look,
     need_digits,
     need_numbers,
+    only_words,
     tiles,
 )
 from digitlab.registry import unknown
@@ -55,15 +56,8 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     for row, column in zip(*np.nonzero(matrix), strict=True):
         share, number = 100 * shares[row, column], matrix[row, column]
         color = "white" if colored[row, column] > 0.75 * most else "black"
-        weight = "bold" if row == column else "normal"
-        style: dict[str, Any] = {
-            "ha": "center",
-            "va": "center",
-            "size": 8,
-            "color": color,
-            "weight": weight,
-        }
-        ax.text(column, row, f"{share:.1f}" if rates else f"{number}", **style)
+        text = ax.text(column, row, f"{share:.1f}" if rates else f"{number}", color=color, size=8)
+        text.set(ha="center", va="center", weight="bold" if row == column else "normal")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_ticks(range(N_CLASSES))
         axis.set_ticks(np.arange(N_CLASSES + 1) - 0.5, minor=True)
@@ -76,10 +70,8 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     order = np.argsort(-wrong, axis=None, kind="stable")[:3].tolist()
     worst = [divmod(place, N_CLASSES) for place in order]
     said = [f"{t} read as {r}, {count(wrong[t, r], 'time')}" for t, r in worst if wrong[t, r]]
-    alt = "; ".join(
-        [f"Confusion matrix: {title}", *([f"most confused: {said[0]}"] if said else [])]
-    )
-    alt = "; ".join([alt, *said[1:]]) + "."
+    alt = f"Confusion matrix: {title}"
+    alt += f"; most confused: {'; '.join(said)}." if said else "."
     shown = (100 * shares).round(2) if rates else matrix
     recalls = shares.diagonal().round(4)
     rows = [(digit, *shown[digit].tolist(), recalls[digit]) for digit in range(N_CLASSES)]
@@ -93,7 +85,6 @@ def plot_predictions(
     *,
     n: int = 12,
     positions: Tensor | None = None,
-    columns: int = 3,
 ) -> Picture:
     """Show digits beside the three classes that a model finds most probable.
 
@@ -104,7 +95,6 @@ def plot_predictions(
         result: what `evaluate` returns for this split.
         n: how many digits.
         positions: int64 (M,), of the digits in the split; None for the first ones.
-        columns: digits in a row.
 
     Raises:
         ValueError: for no digits, more than 60, or the result of another split.
@@ -115,14 +105,12 @@ def plot_predictions(
         raise ValueError(f"a gallery with probabilities shows 1 to 60 digits, not {len(positions)}")
     chosen, probabilities = split.pick(positions), result.probabilities[positions]
     truth, read = chosen.labels.tolist(), probabilities.argmax(dim=1).tolist()
-    room = np.full(
-        (len(chosen), SIZE + 3, 2 * SIZE + 16), np.nan
-    )  # the digit, and right of it bars
+    room = np.full((len(chosen), SIZE + 3, 2 * SIZE + 16), np.nan)  # the digit, then bars
     room[:, :SIZE, :SIZE] = chosen.images.numpy()
     wrong = [f"{t} read as {r}" for t, r in zip(truth, read, strict=True) if t != r]
     title = f"{len(chosen) - len(wrong)} of {count(len(chosen), 'digit')} read correctly"
     says = f"{title} (bold: true class{'; framed: wrong' * bool(wrong)})"
-    figure, ax, corners = tiles(None, room, columns, title=says)
+    figure, ax, corners = tiles(None, room, columns=3, title=says)
     ax.autoscale(False)
     for i, (x, y) in enumerate(corners):
         if truth[i] != read[i]:
@@ -153,14 +141,13 @@ def _draw_bars(ax: Axes, x: int, y: int, probabilities: Tensor, truth: int) -> N
         ax.text(x + 9 + 18 * p, middle, f"{100 * p:.0f} %", **style)
 
 
-def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3) -> Picture:
+def plot_mistakes(split: Split, result: Result, *, n: int = 12) -> Picture:
     """Show the worst mistakes: the digits whose true class got the lowest probability.
 
     Args:
         split: the digits.
         result: what `evaluate` returns for this split.
         n: how many, at most 60.
-        columns: digits in a row.
 
     Raises:
         ValueError: for no digits, or the result of another split.
@@ -168,13 +155,9 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12, columns: int = 3
     need_same_digits(split, result)
     wrong = torch.nonzero(result.predictions != result.labels)[:, 0]
     if not len(wrong):
-        figure, (ax,) = canvas(None, (4.5, 0.6))
-        ax.set_axis_off()
-        title = f"No mistake in {count(len(split), 'digit')}"
-        ax.text(0.5, 0.5, title, ha="center", va="center", size=12)
-        return Picture(figure, (ax,), title, f"{title}.")
+        return only_words(f"No mistake in {count(len(split), 'digit')}")
     order = nll(result.logits, result.labels)[wrong].argsort(descending=True)
-    picture = plot_predictions(split, result, n=n, positions=wrong[order], columns=columns)
+    picture = plot_predictions(split, result, n=n, positions=wrong[order])
     title = f"The worst {len(picture.rows)} of {count(len(wrong), 'mistake')}"
     picture.axes[0].set_title(f"{title} (bold: true class)", size="medium")
     alt = f"{title} in {count(len(split), 'digit')}: {picture.alt.partition('wrong: ')[2]}"
@@ -191,21 +174,20 @@ def need_same_digits(split: Split, result: Result) -> None:
     need_numbers(result.logits.numpy(), "logits")
 
 
-def plot_reliability(result: Result, *, bins: int = 15, ax: Axes | None = None) -> Picture:
+def plot_reliability(result: Result, *, ax: Axes | None = None) -> Picture:
     """Show whether a model is right as often as it is sure.
 
     Bars at the points reach over two standard errors: few digits say little.
 
     Args:
         result: what `evaluate` returns.
-        bins: steps of the probability from 0 to 1.
         ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for no digits, or logits that are not numbers.
     """
     need_numbers(result.logits.numpy(), "logits")
-    found = calibration(result.probabilities, result.labels, bins=bins)
+    found = calibration(result.probabilities, result.labels)
     filled = found.counts > 0
     sure, right, counts = (
         values[filled].numpy() for values in (found.confidence, found.accuracy, found.counts)
@@ -272,12 +254,10 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         low, high = min(accuracies), max(accuracies)
         bar = [[max(accuracy - low, 0.0)], [max(high - accuracy, 0.0)]]  # a mean may be rounded
         x = [float(np.mean([row[field] for row in seeds])) for field in ("parameters", "seconds")]
-        look: dict[str, Any] = {
-            "color": COLORS[number % len(COLORS)],
-            "marker": MARKERS[number % len(MARKERS)],
-        }
         for axis, value in zip(axes, x, strict=True):
-            axis.errorbar([value], [accuracy], bar, capsize=3, linestyle="", label=name, **look)
+            axis.errorbar(
+                [value], [accuracy], bar, linestyle="", label=name, capsize=3, **look(number)
+            )
         table.append((name, round(accuracy, 4), round(x[0]), round(x[1], 1), len(seeds)))
     for axis, label in zip(axes, ("parameters", "seconds of training"), strict=True):
         axis.set_xscale("log")
@@ -311,10 +291,8 @@ def plot_reading(measured: Mapping[str, Any]) -> Picture:
     figure, (ax,) = canvas(None, (WIDTH, 1.2 + 0.22 * len(kinds)))
     ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.3, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        style: dict[str, Any] = {"ha": "center", "va": "center", "size": 8}
-        ax.text(
-            column, row, f"{100 * share:.3g}", color="white" if share < 0.6 else "black", **style
-        )
+        color = "white" if share < 0.6 else "black"
+        ax.text(column, row, f"{100 * share:.3g}", color=color, size=8, ha="center", va="center")
     names = [way.replace("without ", "without: ") for way in ways]
     names = [{"usual": "usual way", "digitize": "all steps"}.get(name, name) for name in names]
     ax.set_xticks(range(len(ways)), names, size=8, rotation=40)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from digitlab.data import Digits
-from digitlab.paper import PAPERS, PENS, draw_strokes, pen_strokes, photograph, sheet_of
+from digitlab.paper import PAPERS, PENS, draw_strokes, pen_strokes, photograph
 
 
 @pytest.fixture
@@ -76,8 +76,3 @@ def test_many_digits_are_written_in_rows(optdigits: Digits) -> None:
     dark = levels(photo) < 120
     assert np.ptp(np.flatnonzero(dark.any(axis=1))) > 90
     assert np.ptp(np.flatnonzero(dark.any(axis=0))) > 250
-
-
-def test_pictures_are_laid_out_on_one_sheet() -> None:
-    pictures = [Image.new("L", (30, 60)), Image.new("RGBA", (90, 30)), Image.new("1", (5, 5))]
-    assert sheet_of(pictures, 2, side=50).size == (100, 100)

@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 
 from digitlab.data import N_CLASSES, Split
 from digitlab.metrics import confusion_matrix
-from digitlab.picture import Picture, count, frame
+from digitlab.picture import Picture, count, frame, only_words
 from digitlab.plots import plot_digits
 from digitlab.result_plots import need_same_digits, plot_confusion
 from digitlab.trainer import Result
-from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider, labelled, row
-from digitlab.widgets.sheet import sheet
 
 COLUMNS = 3
 PER_PAGE = 4 * COLUMNS
@@ -115,10 +114,7 @@ class ConfusionExplorer(Explorer):
     def _plot_digits(self) -> Picture:
         n = len(self.positions)
         if not n:
-            figure = Figure(figsize=(3.0, 0.6))
-            title = f"There is no digit here:\n{self._cell}"
-            figure.text(0.5, 0.5, title, ha="center", va="center")
-            return Picture(figure, (), title, f"There is no digit here: {self._cell}.")
+            return only_words(f"There is no digit here:\n{self._cell}")
         first = PER_PAGE * (int(self.page.value) - 1)
         shown = self.positions[first : first + PER_PAGE]
         picture = plot_digits(

@@ -12,9 +12,8 @@ from digitlab.data import SIZE, Split, as_pixels
 from digitlab.layer_plots import layer_output, plot_features, plot_weights
 from digitlab.picture import Picture, need_digits
 from digitlab.plots import plot_digit
-from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider
-from digitlab.widgets.sheet import sheet
 
 
 class LayerExplorer(Explorer):
@@ -36,16 +35,16 @@ class LayerExplorer(Explorer):
     def __init__(self, model: nn.Module, split: Split) -> None:
         need_digits(split)
         self.model, self.split = model, split
-        self._layers = {
+        layers = {
             name: layer
             for name, layer in model.named_modules()
             if name and not any(layer.children())
         }
-        if not self._layers:
+        if not layers:
             raise ValueError("this model holds no layers; put them into a torch.nn.Sequential")
-        names = {f"{name}: {type(layer).__name__}": name for name, layer in self._layers.items()}
-        with_filters = [name for name, layer in self._layers.items() if _n_channels(layer)]
-        start = [*with_filters, *self._layers][0]
+        names = {f"{name}: {type(layer).__name__}": name for name, layer in layers.items()}
+        # the first layer with filters, or where none has them, the first
+        start = max(layers, key=lambda name: _n_channels(layers[name]) > 0)
         self.position = Slider(max=len(split) - 1, description="Position")
         self.position.layout.width = "420px"
         self.layer = Choice(options=names, value=start, description="Layer")
@@ -61,12 +60,15 @@ class LayerExplorer(Explorer):
         self.position.observe(self._look, "value")
         self.channel.observe(self._show_filters, "value")
 
+    @property
+    def _layer(self) -> nn.Module:
+        return self.model.get_submodule(self.layer.value)
+
     def _enter(self, _: object = None) -> None:
         """Show the filters of another layer."""
-        n = _n_channels(self._layers[self.layer.value])
-        self.channel.max = max(n - 1, 0)
-        self.channel.unit = f"of 0 to {max(n - 1, 0)}"
-        self.channel.layout.display = None if n > 1 else "none"
+        last = max(_n_channels(self._layer) - 1, 0)
+        self.channel.max, self.channel.unit = last, f"of 0 to {last}"
+        self.channel.layout.display = None if last else "none"
         self._show_filters()
 
     def _look(self, _: object = None) -> None:
@@ -75,7 +77,7 @@ class LayerExplorer(Explorer):
         show(self._output, self._plot_output())
 
     def _show_filters(self, _: object = None) -> None:
-        if _n_channels(self._layers[self.layer.value]):
+        if _n_channels(self._layer):
             show(self._filters, self._plot_filters())
         else:
             self._filters.value = f"<p>{self._no_filters()}</p>"
@@ -90,7 +92,7 @@ class LayerExplorer(Explorer):
         return dataclasses.replace(picture, alt=f"Position {position}, a {label}: {picture.alt}")
 
     def _plot_filters(self) -> Picture:
-        layer, channel = self._layers[self.layer.value], int(self.channel.value)
+        layer, channel = self._layer, int(self.channel.value)
         if isinstance(layer, nn.Linear):
             return plot_weights(layer.weight)
         assert isinstance(layer, nn.Conv2d)
@@ -101,8 +103,7 @@ class LayerExplorer(Explorer):
 
     def _no_filters(self) -> str:
         """Say why there is no picture of this layer's weights."""
-        layer = self._layers[self.layer.value]
-        shapes = [" x ".join(map(str, weight.shape)) for weight in layer.parameters()]
+        shapes = [" x ".join(map(str, weight.shape)) for weight in self._layer.parameters()]
         if not shapes:
             return f"{self.layer.value} has no weights: it learns nothing."
         return f"The weights of {self.layer.value} ({' and '.join(shapes)}) do not lie on pixels."
@@ -114,8 +115,7 @@ class LayerExplorer(Explorer):
         return plot_features(output, columns=columns)
 
     def snapshot(self) -> Picture:
-        has_filters = _n_channels(self._layers[self.layer.value])
-        filters = [[self._plot_filters()]] if has_filters else []
+        filters = [[self._plot_filters()]] if _n_channels(self._layer) else []
         rows = [[self._plot_digit()], *filters, [self._plot_output()]]
         return sheet(rows, f"Layer {self.layer.value}")
 

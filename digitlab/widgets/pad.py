@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageOps
 from torch import nn
 
+from digitlab.cleanup import border
 from digitlab.data import N_CLASSES
 from digitlab.digitize import STEPS, SWITCHABLE, Digitized, digitize
 from digitlab.picture import COLORS, PERCENT, WIDTH, Picture, img_tag
@@ -199,8 +200,7 @@ def _on_paper(image: np.ndarray) -> np.ndarray:
             f"the pad takes grey pixels, uint8 of the shape (H, W), not {image.dtype} of the "
             f"shape {image.shape}"
         )
-    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    ink_on_white = 255 - image if np.median(border) < 128 else image
+    ink_on_white = 255 - image if np.median(border(image)) < 128 else image
     return np.asarray(ImageOps.pad(Image.fromarray(ink_on_white), (SIDE, SIDE), color=255))
 
 

@@ -15,9 +15,8 @@ from torch import Tensor
 from digitlab.data import SIZE, Split
 from digitlab.picture import Picture, count, frame, need_digits, tiles
 from digitlab.plots import plot_digit
-from digitlab.widgets.base import Explorer, show
+from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider, labelled, row
-from digitlab.widgets.sheet import sheet
 
 COLUMNS = 10
 PER_PAGE = 3 * COLUMNS

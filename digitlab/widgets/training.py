@@ -7,7 +7,7 @@ import io
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from html import escape, unescape
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -176,12 +176,9 @@ class TrainingDesk(Explorer):
             await self._going.wait()
 
     # --- What is shown ------------------------------------------------------------------------
-    @property
-    def status(self) -> str:
-        """What happens, in words."""
-        return unescape(self._status.value.removeprefix("<p>").removesuffix("</p>"))
 
     def _say(self, sentence: str) -> None:
+        self.status = sentence
         self._status.value = f"<p>{escape(sentence)}</p>"
         self._told = time.monotonic()
 
@@ -264,8 +261,8 @@ class _Curves:
         self.axes = dict(zip(("loss", "accuracy"), self.figure.subplots(1, 2), strict=True))
         label = f"training, mean of {WINDOW} batches"
         for name, ax in self.axes.items():
-            ax.plot([], color=COLORS[0], label=label)
-            ax.plot([], "s--", color=COLORS[1], markersize=5, label="validation")
+            ax.plot([], color=COLORS[0], label=label, animated=True)
+            ax.plot([], "s--", color=COLORS[1], markersize=5, label="validation", animated=True)
             ax.set_title(name.capitalize(), size="medium")
             ax.set_xlabel("epoch")
             ax.set_xlim(0, 1.02 * epochs)
@@ -316,13 +313,8 @@ class _Curves:
         return drawn.getvalue()
 
     def _draw_axes(self) -> Any:
-        """Draw all but the lines, and return the pixels."""
-        lines = [line for ax in self.axes.values() for line in ax.get_lines()]
-        for line in lines:
-            line.set_visible(False)
+        """Draw all but the lines, which are animated, and return the pixels."""
         self._canvas.draw()
-        for line in lines:
-            line.set_visible(True)
         return self._canvas.copy_from_bbox(self.figure.bbox)
 
 
