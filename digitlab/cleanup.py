@@ -304,7 +304,7 @@ def clean(ink: np.ndarray) -> np.ndarray:
     labels, peak, area = _parts(ink, (labels > 0) & (ink > 0.4 * peak[labels]))
     if len(area) == 1:
         raise ValueError(NO_INK)
-    heavy, cut = area * peak, _cut_byborder(labels)
+    heavy, cut = area * peak, _cut_by_border(labels)
     whole = heavy * ~cut if (~cut & (area > 4)).any() else heavy
     large = heavy >= 0.02 * whole.max()
     speck = ~large | (peak < 0.45 * peak[large & (whole > 0)].max())
@@ -322,7 +322,7 @@ def _parts(ink: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
     return labels, peak, np.bincount(numbers, minlength=n + 1)
 
 
-def _cut_byborder(labels: np.ndarray) -> np.ndarray:
+def _cut_by_border(labels: np.ndarray) -> np.ndarray:
     """Return which of the numbered parts reach the frame."""
     return np.bincount(border(labels), minlength=labels.max() + 1) > 0
 
@@ -334,7 +334,7 @@ def digit_only(ink: np.ndarray) -> np.ndarray:
         return ink
     boxes = ndimage.find_objects(labels)
     size = np.array([0] + [max(s.stop - s.start for s in box) for box in boxes])
-    touching = _cut_byborder(labels)
+    touching = _cut_by_border(labels)
     y, x = (np.exp(-4 * np.linspace(-1, 1, length) ** 2) for length in ink.shape)
     score = np.bincount(labels.ravel(), (ink * y[:, None] * x).ravel(), n + 1)
     score[touching] *= 0.3

@@ -324,11 +324,11 @@ def plot_scaling(measured: Mapping[str, Any]) -> Picture:
     rows = [tuple(row.values()) for row in measured["sizes"]]
     digits, microseconds, data, grown = (np.array(column) for column in zip(*rows, strict=True))
     figure, axes = canvas(None, (WIDTH, 2.8), 2)
-    axes[0].plot(digits, microseconds, color=COLORS[0], marker=MARKERS[0])
+    axes[0].plot(digits, microseconds, **look(0))
     axes[0].set(xscale="log", ylim=(0, 1.3 * microseconds.max()), xlabel="digits")
     axes[0].set_ylabel("microseconds a digit")
     axes[0].xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes[1].plot(data, grown, color=COLORS[0], marker=MARKERS[0], label="the process grew by")
+    axes[1].plot(data, grown, **look(0), label="the process grew by")
     axes[1].plot(data, data, color="black", linestyle=":", label="the data alone")
     axes[1].set(xlabel="megabytes of digits", ylabel="megabytes")
     axes[1].legend(frameon=False)
