@@ -24,6 +24,7 @@ lab: setup  ## open JupyterLab at the first notebook
 
 outputs: setup  ## run the notebooks on MNIST and write their outputs back
 	@$(PY) -m digitlab.course --write
+	@$(PY) -m digitlab.course --overview
 
 lint: setup  ## style and types
 	$(PY) -m ruff check

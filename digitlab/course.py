@@ -18,6 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from digitlab import data
+from digitlab.overview import overview
 from digitlab.tables import text_table
 
 CELL_TIMEOUT = 300  # seconds
@@ -162,12 +163,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--write", action="store_true", help="write the outputs back; needs MNIST")
     way.add_argument("--test", action="store_true", help="test the notebooks with nbval")
+    way.add_argument("--overview", action="store_true", help="write the README.md beside them anew")
     options = parser.parse_args(arguments)
     paths = options.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
     if not paths:
         parser.error("there is no notebooks/*.ipynb here; run this in the folder of the course")
     if missing := [str(path) for path in paths if not path.is_file()]:
         parser.error(f"no such notebook: {', '.join(missing)}")
+    if options.overview:
+        paths[0].with_name("README.md").write_text(overview(paths), encoding="utf-8")
+        return 0
 
     try:
         digits = data.load()

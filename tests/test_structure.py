@@ -26,7 +26,7 @@ LAYERS = (  # a module imports from its own layer and from those before it
     "picture plots layer_plots page_plots result_plots graphs tricks",
     "study",
     "widgets exercises",
-    "bench bench_draw reading doctor course figures draw cli",
+    "bench bench_draw reading doctor overview course figures draw cli",
 )
 LAYER_OF = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
 CORE = {"recipes", "metrics", "files", "data", "augment", "models"}
@@ -163,8 +163,9 @@ def test_modules_are_short(capsys):
     core = sum(total.get(name, 0) for name in CORE)
     library = sum(n for name, n in total.items() if name != "exercises")
     too_long = {path.name: n for path, n in of_file.items() if n > 400}
-    # 350 of the core read real pictures; a thousand of the library are widgets and their pad
-    assert (core < 2200, library < 6150, too_long) == (True, True, {}), (core, library)
+    # 350 of the core read real pictures; a thousand of the library are widgets and their pad, and
+    # another thousand measure what README and notebooks claim
+    assert (core < 2200, library < 6400, too_long) == (True, True, {}), (core, library)
 
 
 # --- Public names -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from digitlab import study as module
+from digitlab.cli import main
 from digitlab.data import Digits, Split
 from digitlab.recipes import RECIPES
 from digitlab.runs import load_run, results
@@ -123,6 +124,7 @@ def test_a_killed_study_goes_on(quick: list[str], tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from digitlab import study as module
+from digitlab.cli import main
 from digitlab.recipes import RECIPES
 for name in ("plain-mlp", "lenet-sgd"):
     RECIPES[name] = RECIPES[name].replace(epochs=1, least_steps=1)
@@ -190,6 +192,16 @@ def test_a_study_of_tricks_keeps_rows_and_ships_no_model(
     assert "test_accuracy" not in rows[0], "tricks are chosen by validation"
     assert not (tmp_path / "w").exists()
     assert run_study(tmp_path) == []
+
+
+def test_the_command_line_tells_the_accuracy_by_which_a_row_is_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"recipe": "x", "data": "mnist", "seed": 0, "seconds": 1.0, "valid_accuracy": 0.5}
+    rows = [row, row | {"test_accuracy": 0.75}]
+    monkeypatch.setattr(module, "study", lambda name, n_seeds: iter(rows))
+    assert main(["study", "tricks"]) == 0
+    assert "50.00% in 1.0 s\nx on mnist, seed 0: 75.00%" in capsys.readouterr().err
 
 
 def test_a_changed_recipe_is_studied_under_its_own_name(

@@ -1,0 +1,108 @@
+"""notebooks/README.md: the course at a glance, made from the notebooks themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nbformat
+
+OPENING = re.compile(
+    r"# \d\d · (?P<title>.+?)\n+"
+    r"\*\*After this notebook you can\*\* (?P<goals>.+?)\n+"
+    r"\*\*You need\*\* (?P<needs>.+?) \*\*Time\*\* (?P<read>\d+) minutes to read[^,]*, "
+    r"(?P<compute>.+?) to compute, (?P<practise>\d+) to practise",
+    re.DOTALL,
+)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+EXERCISE = re.compile(r"^\*\*\d\. (.+?)\.?\*\*", re.MULTILINE)
+HEAD = """# The course at a glance
+
+Made from the notebooks by `python -m digitlab.course --overview`, and tested against them. Minutes
+to compute are those of a laptop with two cores, on MNIST."""
+PLAN = """## A plan for a class
+
+Each notebook has a timing plan, two questions to ask and the usual mistake in its metadata, for the
+teacher (in JupyterLab: property inspector, advanced tools, notebook metadata). The
+core path leads from first look to one's own handwriting. The options can be taken in any order once
+the notebooks that they need are known; without them nothing in the core is missed."""
+GLOSSARY = """## Glossary
+
+Each term, and the place that introduces it."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Hold what a notebook says of itself: in its prose, its first cell and its metadata."""
+
+    path: Path
+    text: str
+    opening: dict[str, str]
+    exercises: list[str]
+    facts: dict[str, Any]
+
+    @property
+    def link(self) -> str:
+        """The notebook's number, as a link in Markdown."""
+        return f"[{self.path.name[:2]}]({self.path.name})"
+
+    def place_of(self, term: str) -> str:
+        """Return a link to the section where a term first stands in italics."""
+        before, _, _ = self.text.lower().partition(f"*{term.lower()}")
+        heading = HEADING.findall(self.text[: len(before)])[-1]
+        anchor = quote(heading.replace(" ", "-"))
+        return f"[{self.path.name[:2]}, {heading}]({self.path.name}#{anchor})"
+
+    @property
+    def class_minutes(self) -> int:
+        """Minutes in class, as the timing plan for the teacher begins."""
+        return int(self.facts["teacher"]["timing"].split()[0])
+
+
+def read_lesson(path: Path) -> Lesson:
+    """Read what a notebook says of itself.
+
+    Raises:
+        ValueError: for a notebook that does not open as all do.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    opening = OPENING.match(text)
+    if opening is None:
+        raise ValueError(f"{path.name} does not open with title, goals, needs and minutes")
+    exercises = EXERCISE.findall(text.partition("## Exercises")[2])
+    return Lesson(path, text, opening.groupdict(), exercises, dict(notebook.metadata["digitlab"]))
+
+
+def overview(paths: Sequence[Path]) -> str:
+    """Return notebooks/README.md: a table, what each notebook is for, a class plan, a glossary."""
+    lessons = [read_lesson(path) for path in paths]
+    table = [
+        "| | notebook | document | read | compute | practise |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    each, terms = [], []
+    for lesson in lessons:
+        said, document = lesson.opening, lesson.facts.get("document", "")
+        minutes = f"{said['read']} | {said['compute']} | {said['practise']}"
+        table.append(f"| {lesson.link} | {said['title']} | {document} | {minutes} |")
+        each += [
+            f"**{lesson.link} {said['title']}**",
+            f"After it you can {said['goals']}",
+            f"*You need* {said['needs']} *Exercises:* {'; '.join(lesson.exercises)}.",
+        ]
+        explained = lesson.facts["terms"].items()
+        terms += [f"- **{term}**: {meaning} {lesson.place_of(term)}" for term, meaning in explained]
+    plan = []
+    for way in ("core", "option"):
+        chosen = [lesson for lesson in lessons if lesson.facts["path"] == way]
+        hours = sum(lesson.class_minutes for lesson in chosen) / 60
+        names = ", ".join(f"{lesson.link} ({lesson.class_minutes} min)" for lesson in chosen)
+        plan.append(f"- **{way.capitalize()}**, {hours:.1f} hours in class: {names}")
+    parts = [HEAD, "\n".join(table), "## What each notebook is for", *each]
+    parts += [PLAN, "\n".join(plan), GLOSSARY, "\n".join(sorted(terms, key=str.lower))]
+    return "\n\n".join(parts) + "\n"
