@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import runpy
 import statistics
 import time
@@ -155,11 +154,12 @@ def _convolutions(recipe: Recipe, images: Tensor) -> list[tuple[nn.Module, Tenso
         incoming = inputs[0].detach()
         found.append((layer, incoming.requires_grad_(bool(found))))  # pixels need no gradient
 
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(keep)
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [layer.register_forward_hook(keep) for layer in layers]
     model(images)
-    return [(copy.deepcopy(layer), incoming) for layer, incoming in found]
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def _run_alone(convolutions: list[tuple[nn.Module, Tensor]], n_steps: int) -> None:

@@ -88,6 +88,7 @@ def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
     assert first[1].shape == (3, 4, 14, 14)
     assert second[1].shape == (3, 24, 7, 7)
     assert (first[1].requires_grad, second[1].requires_grad) == (False, True)
+    assert not first[0]._forward_hooks
     bench._run_alone([first, second], n_steps=2)
     for layer, _ in (first, second):
         assert layer.weight.grad.abs().sum() > 0
