@@ -52,11 +52,13 @@ def try_trick(trick: Trick, digits: Digits, *, seed: int) -> dict[str, Any]:
     torch.set_flush_denormal(trick.flush)
     try:
         start = time.perf_counter()
-        trainer.fit(digits.train, epochs=trick.recipe.epochs)
+        history = trainer.fit(digits.train, epochs=trick.recipe.epochs)
         seconds = time.perf_counter() - start
     finally:
         torch.set_num_threads(n_threads)
         torch.set_flush_denormal(False)
+    if history.stopped:
+        raise KeyboardInterrupt  # half a training is no result
     judged = evaluate(model, digits.valid)
     return {
         "recipe": trick.name,

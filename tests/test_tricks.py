@@ -41,6 +41,15 @@ def test_a_trick_that_fails_leaves_threads_as_they_were(few: Digits) -> None:
     assert torch.get_num_threads() == n_threads
 
 
+def test_an_interrupted_trick_is_no_result(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("digitlab.trainer.Trainer.step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        try_trick(TRICKS[0], few, seed=0)
+
+
 def test_pooling_after_relu_gives_the_same_values(few: Digits) -> None:
     before, after = changed("pooling after ReLU")
     kinds = [type(layer).__name__ for layer in after.layers]
