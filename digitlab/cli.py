@@ -200,9 +200,11 @@ def _bench_table(facts: dict[str, Any], folder: str | None) -> str:
 
 
 def _flat(facts: dict[str, Any], inside: str = "") -> Iterator[tuple[str, str]]:
-    """Yield a line for each value; what lies in another dictionary says in which."""
+    """Yield a line for each value; what lies in a dictionary, or in a list of them, says where."""
     for name, value in facts.items():
-        if isinstance(value, dict):
+        if value and isinstance(value, list) and isinstance(value[0], dict):
+            yield from _flat({f"{name} {i}": row for i, row in enumerate(value, 1)}, inside)
+        elif isinstance(value, dict):
             yield from _flat(value, f"{inside}{name}: ")
         else:
             yield f"{inside}{name}", str(value)

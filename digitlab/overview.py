@@ -27,9 +27,9 @@ to compute are those of a laptop with two cores, on MNIST."""
 PLAN = """## A plan for a class
 
 Each notebook has a timing plan, two questions to ask and the usual mistake in its metadata, for the
-teacher (in JupyterLab: property inspector, advanced tools, notebook metadata). The
-core path leads from first look to one's own handwriting. The options can be taken in any order once
-the notebooks that they need are known; without them nothing in the core is missed."""
+teacher (in JupyterLab: property inspector, advanced tools, notebook metadata). The core path leads
+from a first look to one's own handwriting. The options can be taken in any order once the notebooks
+that they need are known; without them nothing in the core is missed."""
 GLOSSARY = """## Glossary
 
 Each term, and the place that introduces it."""

@@ -143,7 +143,11 @@ def test_all_benches_are_one_document_and_one_table_after_the_other(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinds = {"clean": {"usual": 0.5, "digitize": 1.0}}
-    quick = {"one": lambda: {"a": {"b": 1}, "c": 2}, "reading": lambda: {"kinds": kinds}}
+    sizes = [{"digits": 6}, {"digits": 7}]
+    quick = {
+        "one": lambda: {"a": {"b": 1}, "c": [1, 2], "sizes": sizes},
+        "reading": lambda: {"kinds": kinds},
+    }
     monkeypatch.setattr(bench, "BENCHES", quick)
     assert main(["bench", "all", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -152,5 +156,10 @@ def test_all_benches_are_one_document_and_one_table_after_the_other(
     assert facts["one"].keys() >= {"machine", "versions", "date"}
     assert main(["bench", "all"]) == 0
     text = capsys.readouterr().out
-    assert "a: b" in text
+    assert [line.split() for line in text.splitlines()[:4]] == [
+        ["a:", "b", "1"],
+        ["c", "[1,", "2]"],
+        ["sizes", "1:", "digits", "6"],
+        ["sizes", "2:", "digits", "7"],
+    ]
     assert "percent of" in text
