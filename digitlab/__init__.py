@@ -12,13 +12,15 @@ _NAMES = {
     "augment": "Augment change_stroke erase warp",
     "data": "Digits Split as_pixels batches load",
     "files": "read_idx",
-    "models": "MODELS LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters",
+    "models": (
+        "MODELS Ensemble LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
+    ),
     "recipes": "RECIPES Recipe document_recipes",
     "metrics": "accuracy calibration confusion_matrix nll recall",
     "trainer": "SCHEDULES History Result Step Trainer evaluate one_cycle",
     "runs": (
-        "Comparison Run build_optimizer build_trainer compare load_run pretrained pretrained_run "
-        "results stored train"
+        "Comparison Run build_optimizer build_trainer compare load_run pretrained "
+        "pretrained_ensemble pretrained_run results stored train"
     ),
     "prediction": "Prediction predict",
     "page": "Page PageDigit read_page",

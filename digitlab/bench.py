@@ -5,8 +5,9 @@ from __future__ import annotations
 import runpy
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from digitlab.prediction import one_thread
 from digitlab.reading import bench_reading
 from digitlab.recipes import RECIPES, Recipe
 from digitlab.registry import Registry
-from digitlab.runs import build_trainer, pretrained, train
+from digitlab.runs import build_trainer, pretrained, pretrained_ensemble, train
 from digitlab.trainer import evaluate, read_logits
 
 GOAL = 0.99  # of the test digits
@@ -121,11 +122,12 @@ def bench_fast(n_seeds: int = 30) -> dict[str, Any]:
     }
 
 
-def bench_train(repeats: int = 3, n_batches: int = 390) -> dict[str, Any]:
+def bench_train(repeats: int = 5, n_batches: int = 390) -> dict[str, Any]:
     """Compare training through `Trainer` with the same loop written bare, for every recipe.
 
-    Both alternate; for each recipe the milliseconds of a bare batch are given, the median of the
-    ratios, and which part of the bare loop the model's convolutions take where they run alone.
+    They take turns, ten batches each; for each recipe the milliseconds of a bare batch are given,
+    the median of the ratios, and which part of the bare loop the model's convolutions take where
+    they run alone.
     """
     digits = load()
     facts: dict[str, Any] = {"bench": "train", "data": digits.name, "repeats": repeats}
@@ -133,16 +135,31 @@ def bench_train(repeats: int = 3, n_batches: int = 390) -> dict[str, Any]:
         few = digits.train[: n_batches * recipe.batch_size]
         n_steps = -(-len(few) // recipe.batch_size)
         convolutions = _convolutions(recipe, as_pixels(few.images[: recipe.batch_size]))
-        bare, ratios, parts = [], [], []
-        for _ in range(repeats):
-            bare.append(_seconds(_train_bare, recipe, few))
-            ratios.append(_seconds(_train, recipe, few) / bare[-1])
-            parts.append(_seconds(_run_alone, convolutions, n_steps) / bare[-1])
-        facts[f"{name} batch_ms"] = round(1000 * statistics.median(bare) / n_steps, 2)
-        facts[f"{name} trainer_to_bare"] = round(statistics.median(ratios), 3)
+        seconds = [
+            _take_turns(
+                _bare_steps(recipe, few),
+                build_trainer(recipe).steps(few, epochs=1),
+                _steps_alone(convolutions, n_steps),
+            )
+            for _ in range(repeats)
+        ]
+        median = statistics.median
+        facts[f"{name} batch_ms"] = round(1000 * median(s[0] for s in seconds) / n_steps, 2)
+        facts[f"{name} trainer_to_bare"] = round(median(s[1] / s[0] for s in seconds), 3)
         if convolutions:
-            facts[f"{name} convolutions_to_bare"] = round(statistics.median(parts), 3)
+            facts[f"{name} convolutions_to_bare"] = round(median(s[2] / s[0] for s in seconds), 3)
     return facts
+
+
+def _take_turns(*works: Iterator[object]) -> list[float]:
+    """Return the seconds of each: ten steps of one, ten of the next, so all share the noise."""
+    seconds, left = [0.0] * len(works), True
+    while left:
+        for i, work in enumerate(works):
+            start = time.perf_counter()
+            left = bool(list(islice(work, 10)))
+            seconds[i] += time.perf_counter() - start
+    return seconds
 
 
 def _convolutions(recipe: Recipe, images: Tensor) -> list[tuple[nn.Module, Tensor]]:
@@ -162,20 +179,21 @@ def _convolutions(recipe: Recipe, images: Tensor) -> list[tuple[nn.Module, Tenso
     return found
 
 
-def _run_alone(convolutions: list[tuple[nn.Module, Tensor]], n_steps: int) -> None:
+def _steps_alone(convolutions: list[tuple[nn.Module, Tensor]], n_steps: int) -> Iterator[None]:
     for _ in range(n_steps):
         for layer, incoming in convolutions:
             layer.zero_grad()
             outgoing = layer(incoming)
             outgoing.backward(outgoing)
+        yield
 
 
 def _train(recipe: Recipe, split: Split) -> None:
     build_trainer(recipe).fit(split, epochs=1)
 
 
-def _train_bare(recipe: Recipe, split: Split) -> None:
-    """Train one epoch with nothing but the lines that no training can do without."""
+def _bare_steps(recipe: Recipe, split: Split) -> Iterator[None]:
+    """Train one epoch, a batch for each `next`, with no line that a training can do without."""
     trainer = build_trainer(recipe)
     model, optimizer, augment = trainer.model, trainer.optimizer, trainer.augment
     loader = batches(split, recipe.batch_size, seed=0)
@@ -189,6 +207,7 @@ def _train_bare(recipe: Recipe, split: Split) -> None:
         optimizer.step()
         if scheduler:
             scheduler.step()
+        yield
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -208,6 +227,21 @@ def bench_infer(repeats: int = 7, recipes: tuple[str, ...] = ("fast", "best")) -
             seconds = statistics.median(_seconds(model, one) for _ in range(100 * repeats))
         facts[f"{name} one_digit_ms"] = round(1000 * seconds, 3)
     return facts
+
+
+def bench_ensemble() -> dict[str, Any]:
+    """Judge the shipped models of `best`, one by one and together, on MNIST's test digits."""
+    digits, ensemble = load(), pretrained_ensemble()
+    one_by_one = [evaluate(member, digits.test).accuracy for member in ensemble.members]
+    together = evaluate(ensemble, digits.test)
+    return {
+        "bench": "ensemble",
+        "data": digits.name,
+        "members": len(one_by_one),
+        "members_test_accuracy": one_by_one,
+        "test_accuracy": together.accuracy,
+        "test_loss": round(together.loss, 5),
+    }
 
 
 # --- Many digits, strange digits ------------------------------------------------------------------
@@ -303,6 +337,7 @@ BENCHES: Registry[Callable[..., dict[str, Any]]] = Registry(
         "train": bench_train,
         "fast": bench_fast,
         "infer": bench_infer,
+        "ensemble": bench_ensemble,
         "scaling": bench_scaling,
         "robust": bench_robust,
         "draw": bench_draw,

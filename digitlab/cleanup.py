@@ -210,15 +210,13 @@ def even_light(ink: np.ndarray) -> np.ndarray:
                 break
     paper = Image.fromarray(_paper(around, wide))
     below = np.asarray(paper.resize(ink.shape[::-1], Image.Resampling.BILINEAR))
-    even: np.ndarray = ((ink - below) / np.maximum(255 - below, 25)).clip(0, 1)
-    return even
+    return ((ink - below) / np.maximum(255 - below, 25)).clip(0, 1)
 
 
 def _paper(ink: np.ndarray, wide: int) -> np.ndarray:
     """Return the picture without the bright parts that are narrower than a window."""
     opened = ndimage.grey_opening(ink, wide, mode="nearest")
-    smooth: np.ndarray = np.minimum(ndimage.uniform_filter(opened, max(1, wide // 4)), ink)
-    return smooth
+    return np.minimum(ndimage.uniform_filter(opened, max(1, wide // 4)), ink)
 
 
 def _small(values: np.ndarray, side: int) -> np.ndarray:
@@ -286,8 +284,7 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
 def _opened(mask: np.ndarray, length: int) -> np.ndarray:
     """Keep the upright runs of at least this length."""
     kept = ndimage.minimum_filter1d(mask.astype(np.uint8), length, axis=0)
-    opened: np.ndarray = ndimage.maximum_filter1d(kept, length, axis=0, origin=-1 + length % 2) > 0
-    return opened
+    return ndimage.maximum_filter1d(kept, length, axis=0, origin=-1 + length % 2) > 0
 
 
 # --- Strokes ----------------------------------------------------------------------------------
@@ -430,8 +427,7 @@ def with_mnist_strokes(frame: np.ndarray) -> np.ndarray:
         return frame
     outside = ndimage.distance_transform_edt(~mask)
     inside = ndimage.distance_transform_edt(mask)
-    drawn: np.ndarray = ((inside - outside) + grow * FINE + 0.5).clip(0, 1)
-    return drawn
+    return ((inside - outside) + grow * FINE + 0.5).clip(0, 1)
 
 
 def deslanted(frame: np.ndarray) -> np.ndarray:
@@ -443,8 +439,7 @@ def deslanted(frame: np.ndarray) -> np.ndarray:
     slant = (frame * (rows - y) * (columns - x)).sum() / spread
     shear = np.array([[1, 0], [np.clip(slant, -0.7, 0.7), 1]])
     middle = np.array([y, x]) + len(frame) / 2 - 0.5
-    sheared: np.ndarray = ndimage.affine_transform(frame, shear, middle - shear @ middle, order=1)
-    return sheared
+    return ndimage.affine_transform(frame, shear, middle - shear @ middle, order=1)
 
 
 def centred(frame: np.ndarray) -> np.ndarray:

@@ -235,8 +235,7 @@ def center_in_frame(ink: np.ndarray) -> np.ndarray:
     top, left = np.clip(top, 0, SIZE - height), np.clip(left, 0, SIZE - width)
     frame = np.zeros((SIZE, SIZE), np.float32)
     frame[top : top + height, left : left + width] = small
-    pixels: np.ndarray = np.rint(frame.clip(0, 1) * 255).astype(np.uint8)
-    return pixels
+    return np.rint(frame.clip(0, 1) * 255).astype(np.uint8)
 
 
 # --- Data sets ----------------------------------------------------------------------------------
@@ -365,8 +364,7 @@ def _finer(ink: np.ndarray) -> np.ndarray:
     spline = zoom(np.eye(10), (4, 1), grid_mode=True, mode="grid-constant")  # (40, 10)
 
     def enlarge(values: np.ndarray) -> np.ndarray:
-        larger: np.ndarray = spline @ values @ spline.T  # (N, 40, 40)
-        return larger
+        return spline @ values @ spline.T  # (N, 40, 40)
 
     guess = enlarge(means).clip(0, 1)
     for _ in range(3):

@@ -129,5 +129,4 @@ def _free(port: int) -> int:
             raise ValueError(
                 f"port {port} is not free; name another one, from 1024 to 65535, with --port"
             ) from None
-        found: int = trial.getsockname()[1]
-    return found
+        return trial.getsockname()[1]

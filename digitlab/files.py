@@ -43,6 +43,13 @@ class Source:
     sha256: dict[str, str]  # of the uncompressed bytes
 
 
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    WRITERS_FILE: "bb1b6e1ec7b04fd5696f1ed50b5f58f8ef195118edd5c93c81783df9740b8ac5",
+}
 SOURCES = Registry(
     "data set",
     {
@@ -51,28 +58,10 @@ SOURCES = Registry(
             "MNIST",
             ("", "mnist", "MNIST/raw"),
             "CC BY-SA 3.0, as Keras and others state it; its authors' page named no licence",
-            {
-                "train-images-idx3-ubyte": (
-                    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-                ),
-                "train-labels-idx1-ubyte": (
-                    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-                ),
-                "t10k-images-idx3-ubyte": (
-                    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-                ),
-                "t10k-labels-idx1-ubyte": (
-                    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-                ),
-                WRITERS_FILE: "bb1b6e1ec7b04fd5696f1ed50b5f58f8ef195118edd5c93c81783df9740b8ac5",
-            },
+            SHA256,
         ),
         "fashion": Source(
-            "Fashion-MNIST",
-            "FashionMNIST",
-            ("fashion", "FashionMNIST/raw"),
-            "MIT",
-            {},
+            "Fashion-MNIST", "FashionMNIST", ("fashion", "FashionMNIST/raw"), "MIT", {}
         ),
         "kmnist": Source("KMNIST", "KMNIST", ("kmnist", "KMNIST/raw"), "CC BY-SA 4.0", {}),
     },

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import torch
 from matplotlib.axes import Axes
@@ -35,7 +34,6 @@ graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1][2:], prog="dot"))
 """
 RENDERERS = {"dot": ["dot"], "pygraphviz": [sys.executable, "-c", PYGRAPHVIZ]}
-SVG = "{http://www.w3.org/2000/svg}"
 STATEMENT = re.compile(  # of DOT: a node or an edge, and its label
     r'^\t(\w+)(?: -> (\w+))?(?: \[label=(?:"([^"]*)"|(\w+)).*\])?$', re.MULTILINE
 )
@@ -256,12 +254,12 @@ def graph_parts(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
     """Return what a graph says, however it is laid out.
 
     Args:
-        text: the graph as SVG drawn by Graphviz, or in DOT as written here and by torchviz.
+        text: the graph in DOT, as written here and by torchviz.
 
     Returns:
         The label of each node by its name, and each edge as (from, to, label).
     """
-    parts = list(_svg_parts(text) if "<svg" in text else _dot_parts(text))
+    parts = list(_dot_parts(text))
     nodes = {name: label for name, head, label in parts if not head}
     return nodes, sorted(edge for edge in parts if edge[1])
 
@@ -429,15 +427,6 @@ def _render(source: str, form: str, renderer: str) -> bytes:
             if renderer != "auto":
                 raise ValueError(f"{name} does not draw here: {INSTALL}") from error
     return b""
-
-
-def _svg_parts(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, "", label) of each node and (from, to, label) of each edge."""
-    for group in ElementTree.fromstring(text).iter(f"{SVG}g"):
-        if group.get("class") in {"node", "edge"}:
-            tail, _, head = group.findtext(f"{SVG}title", "").partition("->")
-            lines = [element.text or "" for element in group.iter(f"{SVG}text")]
-            yield tail, head, "\n".join(lines).strip()
 
 
 def _dot_parts(text: str) -> Iterator[tuple[str, str, str]]:

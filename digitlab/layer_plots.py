@@ -151,11 +151,7 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
 
 
 def plot_map(
-    output: Tensor,
-    labels: Tensor,
-    *,
-    method: str = "pca",
-    ax: Axes | None = None,
+    output: Tensor, labels: Tensor, *, method: str = "pca", ax: Axes | None = None
 ) -> Picture:
     """Show digits as points in the plane, alike ones near each other, each drawn as its label.
 

@@ -6,7 +6,8 @@ Every model takes pixels float (N, 1, 28, 28) in [0, 1] and returns logits (N, 1
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -71,8 +72,7 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
 
 
 class TwoConv(nn.Module):
@@ -112,8 +112,7 @@ class TwoConv(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
 
 
 class ThreeConv(nn.Module):
@@ -147,8 +146,7 @@ class ThreeConv(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
 
 
 class LeNet5(nn.Module):
@@ -191,8 +189,7 @@ class LeNet5(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
 
 
 class SmallCNN(nn.Module):
@@ -228,8 +225,25 @@ class SmallCNN(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images)
-        return logits
+        return self.layers(images)
+
+
+class Ensemble(nn.Module):
+    """Average what several models say: they err on different digits.
+
+    Its logits are the logarithms of the members' mean probabilities.
+
+    Args:
+        members: models that take pixels and return logits.
+    """
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        said = torch.stack([F.log_softmax(member(images), dim=1) for member in self.members])
+        return said.logsumexp(dim=0) - math.log(len(said))  # (N, 10), of (members, N, 10)
 
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry(

@@ -171,8 +171,7 @@ def _grown(labels: np.ndarray, parts: list[int]) -> np.ndarray:
     """Return these parts with their grey edges."""
     mask = np.isin(labels, parts)
     grown: np.ndarray = ndimage.binary_dilation(mask, AROUND, iterations=2)
-    alone: np.ndarray = grown & (mask | (labels == 0))
-    return alone
+    return grown & (mask | (labels == 0))
 
 
 def _rows(boxes: list[Box]) -> list[list[int]]:

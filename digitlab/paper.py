@@ -70,8 +70,7 @@ def pen_strokes(pixels: np.ndarray) -> np.ndarray:
         for a, b in (edges.T, edges.T[::-1]):
             np.add.at(sums, a, points[b])
         points = np.where(n_edges > 1, sums / (n_edges + 1), points)
-    strokes: np.ndarray = (points[edges] + 0.5) / finer - 1
-    return strokes
+    return (points[edges] + 0.5) / finer - 1
 
 
 def _thinned(mask: np.ndarray) -> np.ndarray:
@@ -274,8 +273,7 @@ def _light(size: tuple[int, int], shadow: float, rng: np.random.Generator) -> np
     bow = 0.2 * np.sin(3 * (np.sin(edge) * x - np.cos(edge) * y))  # the edge of a shadow is no line
     depth = np.cos(edge) * x + np.sin(edge) * y + bow - rng.uniform(-0.4, 0.5)
     soft = rng.uniform(0.02, 0.3)
-    light: np.ndarray = even * (1 - shadow / (1 + np.exp(-(depth / soft).clip(-30, 30))))
-    return light
+    return even * (1 - shadow / (1 + np.exp(-(depth / soft).clip(-30, 30))))
 
 
 def _folds(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -294,5 +292,4 @@ def _grain(rng: np.random.Generator, size: tuple[int, int], width: float) -> np.
     """Return noise of this width in pixels and of spread 1, (H, W)."""
     rough = rng.normal(size=(size[1], size[0])).astype(np.float32)
     smooth = ndimage.gaussian_filter(rough, width)
-    grain: np.ndarray = smooth / smooth.std()
-    return grain
+    return smooth / smooth.std()

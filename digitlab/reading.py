@@ -28,8 +28,7 @@ def _finer(pixels: np.ndarray, side: int) -> np.ndarray:
     scale = side / len(pixels)
     large = ndimage.zoom(pixels.astype(float) / 255, scale, order=1, grid_mode=True, mode="nearest")
     soft = ndimage.gaussian_filter(large, 0.25 * scale)
-    sharp: np.ndarray = ((soft - 0.5) * scale + 0.5).clip(0, 1)
-    return sharp
+    return ((soft - 0.5) * scale + 0.5).clip(0, 1)
 
 
 def _pen(

@@ -286,11 +286,7 @@ RECIPES = _recipes(
         name="tiny",
         source="house",
         model="SmallCNN",
-        options={
-            "channels": (8, 16, 16, 16),
-            "pools": (True, False, True, True),
-            "unshuffle": 1,
-        },
+        options={"channels": (8, 16, 16, 16), "pools": (True, False, True, True), "unshuffle": 1},
         parameters=7_522,
         optimizer="AdamW",
         lr=0.015,

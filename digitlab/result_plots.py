@@ -80,11 +80,7 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
 
 
 def plot_predictions(
-    split: Split,
-    result: Result,
-    *,
-    n: int = 12,
-    positions: Tensor | None = None,
+    split: Split, result: Result, *, n: int = 12, positions: Tensor | None = None
 ) -> Picture:
     """Show digits beside the three classes that a model finds most probable.
 

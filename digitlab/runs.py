@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from digitlab.augment import Augment
 from digitlab.data import Digits, Split, load
-from digitlab.models import build_model, n_parameters
+from digitlab.models import Ensemble, build_model, n_parameters
 from digitlab.recipes import RECIPES, Recipe
 from digitlab.registry import Registry, unknown
 from digitlab.tables import html_table
@@ -29,8 +29,7 @@ from digitlab.trainer import SCHEDULES, History, Trainer, evaluate
 FORMAT, FORMAT_VERSION = "digitlab run", 1
 PACKAGE = Path(__file__).parent
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
-    "optimizer",
-    {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD},
+    "optimizer", {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 )
 
 
@@ -200,6 +199,7 @@ def train(
     augment: Callable[[Tensor], Tensor] | None = None,
     device: str = "auto",
     precision: str = "float32",
+    teacher: nn.Module | None = None,
 ) -> Run:
     """Train a recipe, then judge the model on the splits, on test only this once.
 
@@ -211,7 +211,7 @@ def train(
         out: a file that holds the run after each epoch, and the finished one at the end.
         resume: a file that `out` or `Run.save` wrote; training goes on after its last whole epoch.
         augment: in place of the recipe's.
-        device, precision: see `Trainer`.
+        device, precision, teacher: see `Trainer`.
 
     Raises:
         ValueError: for names, digits or a file that cannot be used.
@@ -232,8 +232,9 @@ def train(
     if not 0 <= seed < 2**63:
         raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
     epochs = recipe.epochs_for(sizes["train"]) if epochs is None else epochs
-    options = {"augment": augment} if augment else {}
-    trainer = build_trainer(recipe, seed=seed, device=device, precision=precision, **options)
+    options: dict[str, Any] = {"device": device, "precision": precision, "teacher": teacher}
+    options |= {"augment": augment} if augment else {}
+    trainer = build_trainer(recipe, seed=seed, **options)
     model = trainer.model
 
     def run_so_far(history: History, scores: dict[str, float] | None = None) -> Run:
@@ -271,11 +272,7 @@ def _splits(recipe: Recipe, digits: Digits) -> dict[str, Split]:
 
 
 def _check_resumable(
-    begun: Run,
-    recipe: Recipe | str | None,
-    digits: Digits,
-    seed: int | None,
-    epochs: int | None,
+    begun: Run, recipe: Recipe | str | None, digits: Digits, seed: int | None, epochs: int | None
 ) -> None:
     if begun.state is None:
         raise ValueError("this file holds no training that could go on: train the recipe anew")
@@ -409,12 +406,18 @@ def pretrained(name: str = "best") -> nn.Module:
     """Return a trained model that comes with digitlab, in evaluation mode.
 
     Args:
-        name: of a recipe; trained on MNIST with seed 0.
+        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-4" have other seeds.
 
     Raises:
         ValueError: for a recipe that no trained model is shipped for.
     """
     return pretrained_run(name).model
+
+
+def pretrained_ensemble(name: str = "best") -> Ensemble:
+    """Return all trained models of one recipe that come with digitlab, as one."""
+    members = sorted(path.stem for path in (PACKAGE / "weights").glob(f"{name}*.pt"))
+    return Ensemble(pretrained(member) for member in members).eval()
 
 
 def pretrained_run(name: str = "best") -> Run:

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -205,6 +205,8 @@ class Trainer:
         smoothing: the part of each label that is spread over all classes, in [0, 1]; it keeps a
             model from being too sure.
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
+        teacher: a trained model in evaluation mode; its probabilities are learned in place of the
+            labels (Hinton et al. 2015, "Distilling the knowledge in a neural network").
 
     Attributes:
         history: the epochs so far.
@@ -224,6 +226,7 @@ class Trainer:
         smoothing: float = 0.0,
         device: str = "auto",
         precision: str = "float32",
+        teacher: nn.Module | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.model = model.to(self.device)
@@ -234,6 +237,10 @@ class Trainer:
         self.augment = augment
         self.smoothing = smoothing
         self.precision = PRECISIONS[precision]
+        self.autocast = (
+            torch.autocast(self.device.type, self.precision) if self.precision else nullcontext()
+        )
+        self.teacher = teacher.to(self.device) if teacher else None
         self.scheduler: LRScheduler | None = None
         self.history = History()
         self.state: dict[str, Any] | None = None
@@ -306,7 +313,8 @@ class Trainer:
         self._check(train, valid, epochs, patience)
         plan = self._plan(train, epochs)
         loader = batches(train, self.batch_size, seed=self.seed)
-        n_steps = epochs * len(loader)
+        n_batches = len(loader)
+        n_steps = epochs * n_batches
         self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
         self.best_weights = None
         with _own_randomness(self.seed) as lent:
@@ -325,7 +333,7 @@ class Trainer:
                     n_correct += n_right
                     seconds += time.perf_counter() - start
                     with lent():
-                        yield Step(epoch, batch, len(loader), loss, n_right / len(labels))
+                        yield Step(epoch, batch, n_batches, loss, n_right / len(labels))
                     start = time.perf_counter()
                 judged = evaluate(self.model, valid) if valid else None
                 history.seconds.append(seconds)
@@ -350,15 +358,19 @@ class Trainer:
         if self.augment:
             images = self.augment(images)
         self.optimizer.zero_grad()
-        with torch.autocast(self.device.type, self.precision, enabled=bool(self.precision)):
+        targets = labels
+        with self.autocast:
+            if self.teacher:
+                with torch.no_grad():
+                    targets = self.teacher(images).softmax(dim=1)  # (B, 10)
             logits = self.model(images)
-            loss = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
         loss.backward()
         self.optimizer.step()
         if self.scheduler:
             self.scheduler.step()
         logits = logits.detach()
-        if self.smoothing:
+        if self.smoothing or self.teacher:
             loss = F.cross_entropy(logits, labels)  # to be compared with that of validation
         return loss.item(), logits
 
@@ -371,6 +383,7 @@ class Trainer:
             "seed": self.seed,
             "augment": self.augment is not None,
             "smoothing": self.smoothing,
+            "teacher": self.teacher is not None,
             "precision": str(self.precision or torch.float32).removeprefix("torch."),
         }
 
@@ -390,9 +403,9 @@ class Trainer:
 
     def _restore(self, state: dict[str, Any], plan: dict[str, Any], loader: Loader) -> History:
         for key, value in plan.items():
-            if state["plan"][key] != value:
+            if (before := state["plan"].get(key, value)) != value:
                 raise ValueError(
-                    f"the training to resume had {key} {state['plan'][key]!r}, not {value!r}; "
+                    f"the training to resume had {key} {before!r}, not {value!r}; "
                     "resume it with the same, or train anew"
                 )
         assert loader.generator is not None

@@ -1,5 +1,8 @@
 """Digits that several test modules share: drawn ones, the embedded ones, and MNIST where it is."""
 
+from collections.abc import Callable
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +70,26 @@ def mnist() -> Digits:
 def handwriting() -> Digits:
     """Return MNIST where it is at hand, else the embedded digits: written by people, both."""
     return load("mnist" if files.find("mnist") else "optdigits")
+
+
+# --- Graphs -------------------------------------------------------------------------------------
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="session")
+def svg_parts() -> Callable[[str], tuple[dict[str, str], list[tuple[str, str, str]]]]:
+    """Return a reader of what Graphviz drew, as `graph_parts` reads what it was told to draw."""
+
+    def parts(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+        nodes, edges = {}, []
+        for group in ElementTree.fromstring(text).iter(f"{SVG}g"):
+            name, _, head = group.findtext(f"{SVG}title", "").partition("->")
+            label = "\n".join(element.text or "" for element in group.iter(f"{SVG}text")).strip()
+            if group.get("class") == "node":
+                nodes[name] = label
+            elif group.get("class") == "edge":
+                edges.append((name, head, label))
+        return nodes, sorted(edges)
+
+    return parts

@@ -10,6 +10,7 @@ from digitlab import bench
 from digitlab.bench import BENCHES, bench_data
 from digitlab.cli import main
 from digitlab.data import Digits, batches
+from digitlab.models import Ensemble
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer, pretrained
 from digitlab.trainer import evaluate
@@ -60,7 +61,7 @@ def test_without_the_standard_script_fast_is_measured_alone(
 
 def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
     recipe, losses = RECIPES["dropout-mlp"], []
-    for loop in (bench._train, bench._train_bare):
+    for loop in (bench._train, lambda *of: list(bench._bare_steps(*of))):
         trainer = build_trainer(recipe)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(bench, "build_trainer", lambda _, trainer=trainer: trainer)
@@ -89,7 +90,7 @@ def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
     assert second[1].shape == (3, 24, 7, 7)
     assert (first[1].requires_grad, second[1].requires_grad) == (False, True)
     assert not first[0]._forward_hooks
-    bench._run_alone([first, second], n_steps=2)
+    assert len(list(bench._steps_alone([first, second], n_steps=2))) == 2
     for layer, _ in (first, second):
         assert layer.weight.grad.abs().sum() > 0
     assert second[1].grad.abs().sum() > 0
@@ -122,6 +123,17 @@ def test_bench_infer_reads_one_digit_and_many(few: Digits) -> None:
     assert facts["fast digits_per_second"] > 100
 
 
+def test_bench_ensemble_judges_the_members_and_all_of_them(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [pretrained("fast"), pretrained("tiny")]
+    monkeypatch.setattr(bench, "pretrained_ensemble", lambda: Ensemble(members).eval())
+    facts = bench.bench_ensemble()
+    alone = [evaluate(member, few.test).accuracy for member in members]
+    assert facts["members_test_accuracy"] == alone
+    assert facts["test_loss"] < max(evaluate(member, few.test).loss for member in members)
+
+
 def test_the_command_line_prints_the_figures(
     few: Digits, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,6 +144,7 @@ def test_the_command_line_prints_the_figures(
         "train",
         "fast",
         "infer",
+        "ensemble",
         "scaling",
         "robust",
         "draw",

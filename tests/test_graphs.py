@@ -26,6 +26,8 @@ from digitlab.graphs import (
 from digitlab.models import build_model, n_parameters
 from digitlab.recipes import RECIPES
 
+Reader = Callable[[str], object]
+
 
 class Residual(nn.Module):
     """A student's model: functions in `forward`, and a path around a layer."""
@@ -161,10 +163,10 @@ def test_graph_shows_itself_with_its_alternative_text() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_svg_says_the_same_as_its_source(kind: str) -> None:
+def test_svg_says_the_same_as_its_source(kind: str, svg_parts: Reader) -> None:
     graph = draw_graph(build_model("SmallCNN"), kind)
-    assert graph_parts(graph.image) == graph_parts(graph.source)
-    assert graph_parts(graph.image.replace(">logits<", ">votes<")) != graph_parts(graph.source)
+    assert svg_parts(graph.image) == graph_parts(graph.source)
+    assert svg_parts(graph.image.replace(">logits<", ">votes<")) != graph_parts(graph.source)
 
 
 def test_svg_is_equal_to_the_byte_in_another_process() -> None:
@@ -218,19 +220,19 @@ def install_dot(folder: Path, then: str = PYGRAPHVIZ) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_dot_draws_where_it_is_on_the_path(kind: str, no_programs: Path) -> None:
+def test_dot_draws_where_it_is_on_the_path(kind: str, no_programs: Path, svg_parts: Reader) -> None:
     used = install_dot(no_programs)
     graph = draw_graph(small(), kind)
     assert used.exists()
-    assert graph_parts(graph.image) == graph_parts(graph.source)
+    assert svg_parts(graph.image) == graph_parts(graph.source)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("no_programs")
-def test_pygraphviz_draws_without_dot_again_and_again(kind: str) -> None:
+def test_pygraphviz_draws_without_dot_again_and_again(kind: str, svg_parts: Reader) -> None:
     model = small()
     first, second = draw_graph(model, kind), draw_graph(model, kind)
-    assert graph_parts(first.image) == graph_parts(first.source)
+    assert svg_parts(first.image) == graph_parts(first.source)
     assert first.image == second.image
 
 
@@ -268,12 +270,12 @@ def test_a_renderer_that_is_asked_for_and_missing_says_what_to_install() -> None
 # --- Files ------------------------------------------------------------------------------------
 
 
-def test_saved_svg_holds_title_and_alternative_text(tmp_path: Path) -> None:
+def test_saved_svg_holds_title_and_alternative_text(tmp_path: Path, svg_parts: Reader) -> None:
     graph = draw_graph(small())
     text = graph.save(tmp_path / "graph.svg").read_text(encoding="utf-8")
     assert text.startswith("<svg ")
     assert f"<title>{graph.title}</title><desc>{graph.alt}</desc>" in text
-    assert graph_parts(text) == graph_parts(graph.source)
+    assert svg_parts(text) == graph_parts(graph.source)
 
 
 def test_saved_png_holds_title_and_alternative_text(tmp_path: Path) -> None:

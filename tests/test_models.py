@@ -4,7 +4,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from digitlab.data import batches
-from digitlab.models import MLP, MODELS, LeNet5, PixelInput, build_model, n_parameters
+from digitlab.models import MLP, MODELS, Ensemble, LeNet5, PixelInput, build_model, n_parameters
 from digitlab.recipes import RECIPES
 
 NAMES = [*MODELS, *RECIPES]
@@ -188,3 +188,19 @@ def test_every_model_says_where_it_comes_from_or_what_it_is_for(name):
     doc = MODELS[name].__doc__
     assert "Args:" in doc
     assert "Source: document" in doc or "quick" in doc
+
+
+# --- Ensembles --------------------------------------------------------------------------------
+
+
+def test_an_ensemble_says_the_mean_of_what_its_members_say(images):
+    members = [build_model("fast", seed=seed).eval() for seed in range(3)]
+    expected = sum(member(images).softmax(dim=1) for member in members) / 3
+    said = Ensemble(members)(images)
+    torch.testing.assert_close(said.softmax(dim=1), expected)
+    torch.testing.assert_close(said.exp(), expected)
+
+
+def test_an_ensemble_of_one_says_the_same(images):
+    member = build_model("fast", seed=0).eval()
+    assert torch.equal(Ensemble([member])(images).argmax(dim=1), member(images).argmax(dim=1))

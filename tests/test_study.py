@@ -14,9 +14,10 @@ import pytest
 from digitlab import study as module
 from digitlab.cli import main
 from digitlab.data import Digits, Split
+from digitlab.models import build_model
 from digitlab.recipes import RECIPES
-from digitlab.runs import load_run, results
-from digitlab.study import append, study, summary_table, write_readme
+from digitlab.runs import load_run, results, train
+from digitlab.study import append, distil, study, summary_table, write_readme
 from digitlab.tricks import TRICKS, Trick, try_trick
 
 
@@ -104,6 +105,28 @@ def test_the_shipped_models_are_those_of_the_first_seed_on_mnist(
         assert (run.data, run.seed, run.recipe.name) == ("mnist", 0, path.stem)
         assert card.items() >= run.summary().items()
         assert path.stat().st_size < 2.5 * run.summary()["parameters"] + 5000
+
+
+def test_a_study_may_ship_more_seeds_than_the_first(
+    quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp",), ships=2))
+    run_study(tmp_path, n_seeds=3)
+    names = sorted(path.name for path in (tmp_path / "w").glob("*.pt"))
+    assert names == ["plain-mlp-1.pt", "plain-mlp.pt"]
+    assert load_run(tmp_path / "w" / "plain-mlp-1.pt").seed == 1
+
+
+def test_a_student_is_taught_by_the_shipped_ensemble(
+    tiny: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = RECIPES["fast"].replace(epochs=1, least_steps=1)
+    digits = Digits("mnist", tiny, tiny[:10], tiny[10:20], "drawn by a test", "none")
+    alone, teacher = train(student, digits, seed=3), build_model("plain-mlp", seed=1).eval()
+    monkeypatch.setattr(module, "pretrained_ensemble", lambda: teacher)
+    taught = distil(student, digits, seed=3)
+    assert taught.scores == train(student, digits, seed=3, teacher=teacher).scores
+    assert taught.scores != alone.scores
 
 
 def test_ctrl_c_ends_a_study_and_keeps_no_half_result(

@@ -149,6 +149,20 @@ def test_smoothed_labels_are_learned(tiny: Split) -> None:
     torch.testing.assert_close(model.layers[-1].bias.grad, slope)
 
 
+def test_a_student_learns_what_its_teacher_says_of_the_same_pixels(tiny: Split) -> None:
+    model, teacher = small_model().eval(), build_model("fast", seed=5).eval()
+    images, labels = next(iter(batches(tiny, 16, seed=3)))
+    turned = images.flip(3)
+    said = teacher(turned).softmax(dim=1)
+    expected = -(said * model(turned).log_softmax(dim=1)).sum(dim=1).mean()
+    (slope,) = torch.autograd.grad(expected, model.layers[-1].bias)
+    plain = F.cross_entropy(model(turned), labels).item()
+    trainer = make_trainer(model=model, teacher=teacher, augment=lambda images: images.flip(3))
+    assert trainer.step(images, labels)[0] == pytest.approx(plain)
+    torch.testing.assert_close(model.layers[-1].bias.grad, slope)
+    assert all(p.grad is None for p in teacher.parameters())
+
+
 def test_history_without_validation_leaves_its_lists_empty(tiny: Split) -> None:
     history = make_trainer().fit(tiny, epochs=2)
     assert history.valid_loss == history.valid_accuracy == []
@@ -359,6 +373,7 @@ def test_an_interruption_after_an_epoch_keeps_that_epoch(tiny: Split) -> None:
         ({"precision": "bfloat16"}, "precision 'float32', not 'bfloat16'"),
         ({"n": 39}, "digits 40, not 39"),
         ({"augment": torch.clone}, "augment False, not True"),
+        ({"teacher": small_model()}, "teacher False, not True"),
     ],
 )
 def test_resuming_with_another_plan_is_refused(

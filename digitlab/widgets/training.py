@@ -323,5 +323,4 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
     sums = np.cumsum([0.0, *values])
     last = np.arange(1, len(values) + 1)
     first = np.maximum(last - WINDOW, 0)
-    means: np.ndarray = (sums[last] - sums[first]) / (last - first)
-    return means
+    return (sums[last] - sums[first]) / (last - first)
