@@ -196,6 +196,7 @@ def _bare_steps(recipe: Recipe, split: Split) -> Iterator[None]:
     """Train one epoch, a batch for each `next`, with no line that a training can do without."""
     trainer = build_trainer(recipe)
     model, optimizer, augment = trainer.model, trainer.optimizer, trainer.augment
+    averaged = trainer.averaged
     loader = batches(split, recipe.batch_size, seed=0)
     scheduler = trainer.schedule(optimizer, len(loader)) if trainer.schedule else None
     model.train()
@@ -205,6 +206,8 @@ def _bare_steps(recipe: Recipe, split: Split) -> Iterator[None]:
         loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
         loss.backward()
         optimizer.step()
+        if averaged:
+            averaged.update_parameters(model)
         if scheduler:
             scheduler.step()
         yield

@@ -65,20 +65,19 @@ def train(args: argparse.Namespace) -> Answer:
         raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}, or all")
     if args.name == "all" and (args.out or args.resume):
         raise ValueError("--out and --resume take one recipe, not all; name the recipe")
+    options = {"seed": args.seed, "epochs": args.epochs, "precision": args.precision}
     digits = None if args.resume and args.data == "auto" else load(args.data)
     if args.name == "all":
         summaries = []
         for recipe in document_recipes():
-            run = train_recipe(recipe, digits, seed=args.seed, epochs=args.epochs)
+            run = train_recipe(recipe, digits, **options)
             if not run.finished:
                 raise KeyboardInterrupt
             summaries.append(run.summary() | {"file": None})
             print(f"{recipe.name}: {run.scores['test_accuracy']:.2%} on test", file=sys.stderr)
         return summaries, _summary_table(summaries)
     out = args.out or args.resume
-    run = train_recipe(
-        args.name, digits, seed=args.seed, epochs=args.epochs, out=out, resume=args.resume
-    )
+    run = train_recipe(args.name, digits, out=out, resume=args.resume, **options)
     summary = run.summary() | {"file": out}
     args.failed = not run.finished
     if out and not run.finished:
@@ -269,6 +268,9 @@ def parser() -> argparse.ArgumentParser:
     add_data(command)
     command.add_argument("--epochs", type=int, metavar="N", help="in place of the recipe's")
     command.add_argument("--seed", type=int, metavar="S", help="of weights and order (default: 0)")
+    command.add_argument(
+        "--precision", default="float32", metavar="P", help="float32 or bfloat16 (default: float32)"
+    )
     command.add_argument("--out", metavar="FILE", help="keep the run here, after each epoch")
     command.add_argument("--resume", metavar="FILE", help="go on with a training kept by --out")
 
@@ -291,7 +293,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add(study)
     command.add_argument(
-        "name", metavar="NAME", help="which: documents, tiny, best, variations or tricks"
+        "name", metavar="NAME", help="which: documents, tiny, best, distilled, variations or tricks"
     )
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")

@@ -184,6 +184,7 @@ def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
         "schedule": SCHEDULES[recipe.schedule],
         "augment": Augment(**recipe.augment) if recipe.augment else None,
         "smoothing": recipe.smoothing,
+        "average": recipe.average,
     }
     return Trainer(model, build_optimizer(recipe, model), **(settings | options))
 
@@ -235,7 +236,7 @@ def train(
     options: dict[str, Any] = {"device": device, "precision": precision, "teacher": teacher}
     options |= {"augment": augment} if augment else {}
     trainer = build_trainer(recipe, seed=seed, **options)
-    model = trainer.model
+    model = trainer.trained
 
     def run_so_far(history: History, scores: dict[str, float] | None = None) -> Run:
         return Run(
@@ -406,7 +407,7 @@ def pretrained(name: str = "best") -> nn.Module:
     """Return a trained model that comes with digitlab, in evaluation mode.
 
     Args:
-        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-4" have other seeds.
+        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-3" have other seeds.
 
     Raises:
         ValueError: for a recipe that no trained model is shipped for.

@@ -10,6 +10,7 @@ import platform
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Study:
 
 def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
     """Train a student on what the members of the shipped ensemble say together."""
-    return train(student, digits, seed=seed, teacher=pretrained_ensemble())
+    return train(student, digits, seed=seed, teacher=pretrained_ensemble(), precision="bfloat16")
 
 
 VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
@@ -59,7 +60,7 @@ STUDIES = Registry(
     {
         "documents": Study((*(recipe.name for recipe in document_recipes()), "fast")),
         "tiny": Study(("tiny",)),
-        "best": Study(("best",), ships=5),
+        "best": Study(("best",), train=partial(train, precision="bfloat16"), ships=4),
         "distilled": Study((STUDENT,), ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
@@ -119,10 +120,15 @@ def study(
                         raise KeyboardInterrupt  # half a training is no result
                     if what in RECIPES and data == "mnist" and seed < plan.ships:
                         ship(trained, weights, written_by=f"digitlab study {name}")
-                    trained = trained.summary()
+                    trained = trained.summary() | {"precision": precision(trained)}
                 row = trained | where_and_when()
                 append(path, row)
                 yield row
+
+
+def precision(run: Run) -> str:
+    """Return the precision in which a run was trained, see `Trainer`."""
+    return str(run.state["plan"]["precision"]) if run.state else "unknown"
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
@@ -140,9 +146,12 @@ def append(path: Path, row: dict[str, Any]) -> None:
 def ship(run: Run, folder: Path, *, written_by: str) -> None:
     """Write a small file of the trained model and its card."""
     number = f"-{run.seed}" if run.seed else ""
+    command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
+    if precision(run) != "float32":
+        command += f" --precision {precision(run)}"
     path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
     card = run.summary() | {
-        "command": f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}",
+        "command": command,
         "written_by": written_by,
         "versions": versions(),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -207,8 +208,12 @@ class Trainer:
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
         teacher: a trained model in evaluation mode; its probabilities are learned in place of the
             labels (Hinton et al. 2015, "Distilling the knowledge in a neural network").
+        average: use a running mean of the weights over about this share of the steps so far, in
+            (0, 1], in place of the last weights (Shamir and Zhang 2013, "Stochastic gradient
+            descent for non-smooth optimization").
 
     Attributes:
+        trained: the model to use: `model`, or a copy of it with averaged weights.
         history: the epochs so far.
         state: what `fit(resume=...)` needs to go on after the last whole epoch; plain values.
         best_weights: of the epoch with the highest validation accuracy.
@@ -227,6 +232,7 @@ class Trainer:
         device: str = "auto",
         precision: str = "float32",
         teacher: nn.Module | None = None,
+        average: float | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.model = model.to(self.device)
@@ -241,6 +247,14 @@ class Trainer:
             torch.autocast(self.device.type, self.precision) if self.precision else nullcontext()
         )
         self.teacher = teacher.to(self.device) if teacher else None
+        if average is not None and not 0 < average <= 1:
+            raise ValueError(f"average is a share of the steps, above 0 up to 1, not {average}")
+        self.average = average
+        self.averaged: AveragedModel | None = None
+        if average:
+            rule = _mean_of_last(average)
+            self.averaged = AveragedModel(self.model, avg_fn=rule, use_buffers=True)
+        self.trained: nn.Module = self.averaged.module if self.averaged else self.model
         self.scheduler: LRScheduler | None = None
         self.history = History()
         self.state: dict[str, Any] | None = None
@@ -293,7 +307,7 @@ class Trainer:
                     f"{self.history.stopped}; history and weights so far are kept", file=sys.stderr
                 )
         if keep == "best" and self.best_weights:
-            self.model.load_state_dict(self.best_weights)
+            self.trained.load_state_dict(self.best_weights)
         return self.history
 
     def steps(
@@ -335,7 +349,7 @@ class Trainer:
                     with lent():
                         yield Step(epoch, batch, n_batches, loss, n_right / len(labels))
                     start = time.perf_counter()
-                judged = evaluate(self.model, valid) if valid else None
+                judged = evaluate(self.trained, valid) if valid else None
                 history.seconds.append(seconds)
                 history.lr.append(lr)
                 history.train_loss.append(losses / len(train))
@@ -344,7 +358,7 @@ class Trainer:
                     history.valid_loss.append(judged.loss)
                     history.valid_accuracy.append(judged.accuracy)
                     if history.best_epoch == epoch:
-                        self.best_weights = copy.deepcopy(self.model.state_dict())
+                        self.best_weights = copy.deepcopy(self.trained.state_dict())
                 self.state = self._snapshot(plan, loader, history)
                 if after_epoch:
                     after_epoch(history)
@@ -367,6 +381,8 @@ class Trainer:
             loss = F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
         loss.backward()
         self.optimizer.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
         if self.scheduler:
             self.scheduler.step()
         logits = logits.detach()
@@ -384,6 +400,7 @@ class Trainer:
             "augment": self.augment is not None,
             "smoothing": self.smoothing,
             "teacher": self.teacher is not None,
+            "average": self.average,
             "precision": str(self.precision or torch.float32).removeprefix("torch."),
         }
 
@@ -392,6 +409,7 @@ class Trainer:
         state = {
             "plan": plan,
             "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged else None,
             "best_weights": self.best_weights,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
@@ -411,6 +429,8 @@ class Trainer:
         assert loader.generator is not None
         state = copy.deepcopy(state)  # else the optimizer would write into it
         self.model.load_state_dict(state["model"])
+        if self.averaged:
+            self.averaged.load_state_dict(state["averaged"])
         self.best_weights = state["best_weights"]
         self.optimizer.load_state_dict(state["optimizer"])
         if self.scheduler:
@@ -463,6 +483,11 @@ class Trainer:
                 "the model must take images (N, 1, 28, 28) and return logits (N, 10), but with "
                 f"N={len(images)}: {found}"
             )
+
+
+def _mean_of_last(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return the rule by which a mean takes up the next value."""
+    return lambda mean, value, n_before: mean + (value - mean) / max(1, share * (n_before + 1))
 
 
 def _check_loss(loss: float, epoch: int, batch: int, lr: float) -> None:

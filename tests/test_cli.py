@@ -236,6 +236,10 @@ MISTAKES = {
     "other seed": (["train", "--resume", "run.pt", "--seed", "4"], "with seed 0, not 4"),
     "other recipe": (["train", "fast", "--resume", "run.pt"], "with recipe 'plain-mlp'"),
     "evaluate nothing": (["evaluate", "no.pt"], "there is no file 'no.pt' here"),
+    "unknown precision": (
+        ["train", "fast", "--data", "optdigits", "--precision", "bfloat"],
+        "did you mean 'bfloat16'?",
+    ),
     "unknown weights": (["evaluate", "run.pt", "--weights", "bst"], "did you mean 'best'?"),
     "evaluate a picture": (["evaluate", "one.png"], "one.png is not a saved run"),
     "predict from a picture": (["predict", "one.png", "one.png"], "one.png is not a saved run"),

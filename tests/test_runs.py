@@ -519,6 +519,15 @@ def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
         assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
 
 
+def test_the_shipped_ensemble_has_four_members_of_one_recipe(optdigits: Digits) -> None:
+    ensemble = runs.pretrained_ensemble()
+    assert len(ensemble.members) == 4
+    assert not ensemble.training
+    alone = [evaluate(member, optdigits.test).loss for member in ensemble.members]
+    assert len(set(alone)) == 4
+    assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 4
+
+
 def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_any(
     optdigits: Digits,
 ) -> None:
@@ -543,13 +552,15 @@ def test_what_a_bench_stored_is_found_by_its_name() -> None:
 
 
 def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
-    recipe = RECIPES["best"]
+    recipe = RECIPES["tiny"]
     trainer = build_trainer(recipe, seed=3)
     assert (trainer.batch_size, trainer.seed) == (recipe.batch_size, 3)
     assert trainer.augment == Augment(**recipe.augment)
     assert trainer.schedule is one_cycle
     assert trainer.optimizer.param_groups[0]["lr"] == recipe.lr
     assert build_trainer(RECIPES["fast"]).augment is None
+    assert build_trainer(RECIPES["fast"]).average is None
+    assert build_trainer(RECIPES["best"]).average == RECIPES["best"].average == 0.1
     assert build_trainer(recipe, augment=torch.clone).augment is torch.clone
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +118,30 @@ def test_a_study_may_ship_more_seeds_than_the_first(
     assert load_run(tmp_path / "w" / "plain-mlp-1.pt").seed == 1
 
 
+def test_the_card_says_how_a_model_was_trained(
+    quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = partial(train, precision="bfloat16")
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp",), train=half))
+    rows = run_study(tmp_path, n_seeds=1)
+    card = json.loads((tmp_path / "w" / "plain-mlp.json").read_text())
+    assert [row["precision"] for row in rows] == ["bfloat16", "bfloat16"]
+    assert card["command"] == (
+        "digitlab train plain-mlp --data mnist --seed 0 --precision bfloat16"
+    )
+
+
 def test_a_student_is_taught_by_the_shipped_ensemble(
     tiny: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student = RECIPES["fast"].replace(epochs=1, least_steps=1)
     digits = Digits("mnist", tiny, tiny[:10], tiny[10:20], "drawn by a test", "none")
-    alone, teacher = train(student, digits, seed=3), build_model("plain-mlp", seed=1).eval()
+    teacher = build_model("plain-mlp", seed=1).eval()
     monkeypatch.setattr(module, "pretrained_ensemble", lambda: teacher)
     taught = distil(student, digits, seed=3)
-    assert taught.scores == train(student, digits, seed=3, teacher=teacher).scores
-    assert taught.scores != alone.scores
+    options = {"seed": 3, "precision": module.precision(taught)}
+    assert taught.scores == train(student, digits, teacher=teacher, **options).scores
+    assert taught.scores != train(student, digits, **options).scores
 
 
 def test_ctrl_c_ends_a_study_and_keeps_no_half_result(

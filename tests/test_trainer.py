@@ -163,6 +163,34 @@ def test_a_student_learns_what_its_teacher_says_of_the_same_pixels(tiny: Split) 
     assert all(p.grad is None for p in teacher.parameters())
 
 
+def test_averaged_weights_are_the_mean_of_the_last_steps(tiny: Split) -> None:
+    trainer = make_trainer(average=1.0)
+    means, total = [], 0.0
+    for n, _ in enumerate(trainer.steps(tiny, epochs=3), start=1):
+        total = total + weights(trainer.model).detach().clone()
+        means.append(total / n)
+        torch.testing.assert_close(weights(trainer.trained), means[-1])
+    late = make_trainer(average=0.2)  # the mean of one step, for five steps
+    steps = late.steps(tiny, epochs=3)
+    for n in range(1, 7):
+        next(steps)
+        same = torch.equal(weights(late.trained), weights(late.model))
+        assert same == (n <= 5)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, math.nan])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=f"above 0 up to 1, not {share}"):
+        make_trainer(average=share)
+
+
+def test_what_is_judged_and_chosen_are_the_averaged_weights(tiny: Split) -> None:
+    trainer = make_trainer(average=0.5)
+    history = trainer.fit(tiny, tiny, epochs=2)
+    assert evaluate(trainer.trained, tiny).loss == history.valid_loss[-1]
+    assert evaluate(trainer.model, tiny).loss != history.valid_loss[-1]
+
+
 def test_history_without_validation_leaves_its_lists_empty(tiny: Split) -> None:
     history = make_trainer().fit(tiny, epochs=2)
     assert history.valid_loss == history.valid_accuracy == []
@@ -285,15 +313,16 @@ def through_a_file(state: dict[str, object]) -> dict[str, object]:
 
 @pytest.mark.parametrize("schedule", [None, one_cycle])
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD"])
+@pytest.mark.parametrize("average", [None, 0.5])
 def test_resumed_training_is_equal_to_the_bit(
-    tiny: Split, optimizer: str, schedule: object
+    tiny: Split, optimizer: str, schedule: object, average: float | None
 ) -> None:
     def fit(**options: object) -> tuple[Trainer, History]:
-        trainer = make_trainer(optimizer=optimizer, schedule=schedule)
+        trainer = make_trainer(optimizer=optimizer, schedule=schedule, average=average)
         return trainer, trainer.fit(tiny, tiny[:9], epochs=4, **options)
 
     states: list[dict[str, object]] = []
-    whole = make_trainer(optimizer=optimizer, schedule=schedule)
+    whole = make_trainer(optimizer=optimizer, schedule=schedule, average=average)
     expected = whole.fit(
         tiny, tiny[:9], epochs=4, after_epoch=lambda _: states.append(whole.state or {})
     )
@@ -301,6 +330,7 @@ def test_resumed_training_is_equal_to_the_bit(
         trainer, history = fit(resume=state)
         assert plain(history) == plain(expected)
         assert torch.equal(weights(trainer.model), weights(whole.model))
+        assert torch.equal(weights(trainer.trained), weights(whole.trained))
         assert trainer.best_weights.keys() == whole.best_weights.keys()
         for name, value in whole.best_weights.items():
             assert torch.equal(trainer.best_weights[name], value)
@@ -374,6 +404,7 @@ def test_an_interruption_after_an_epoch_keeps_that_epoch(tiny: Split) -> None:
         ({"n": 39}, "digits 40, not 39"),
         ({"augment": torch.clone}, "augment False, not True"),
         ({"teacher": small_model()}, "teacher False, not True"),
+        ({"average": 0.1}, "average None, not 0.1"),
     ],
 )
 def test_resuming_with_another_plan_is_refused(

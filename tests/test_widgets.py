@@ -285,8 +285,8 @@ def test_every_digit_goes_through_the_layer(tiny):
 def test_filters_are_shown_for_each_input_of_a_convolution(tiny):
     explorer = LayerExplorer(build_model("best", seed=0), tiny)
     assert explorer.channel.layout.display == "none"
-    explorer.layer.value = "layers.5"
-    weights = explorer.model.get_submodule("layers.5").weight
+    explorer.layer.value = "layers.4"
+    weights = explorer.model.get_submodule("layers.4").weight
     assert explorer.channel.layout.display is None
     for channel in sweep(explorer.channel):
         lowest = weights[:, int(channel)].min().item()

@@ -86,7 +86,7 @@ class TrainingDesk(Explorer):
     @property
     def model(self) -> nn.Module | None:
         """What is trained, or was last; None before the first start."""
-        return self._trainer.model if self._trainer else None
+        return self._trainer.trained if self._trainer else None
 
     @property
     def history(self) -> History:
@@ -137,7 +137,7 @@ class TrainingDesk(Explorer):
             if not isinstance(error, FloatingPointError):
                 raise
         finally:
-            trainer.model.eval()
+            trainer.trained.eval()
             self._switch(training=False)
             self._draw()
         return trainer.history
@@ -154,7 +154,7 @@ class TrainingDesk(Explorer):
         losses, n_right = 0.0, 0
         for first in range(0, len(valid), size):
             piece = valid[first : first + size]
-            result = evaluate(trainer.model, piece)
+            result = evaluate(trainer.trained, piece)
             losses += result.loss * len(piece)
             n_right += int((result.predictions == result.labels).sum())
             await self._let_others_run(f"{where}, reading the validation digits")
