@@ -122,7 +122,7 @@ def bench_fast(n_seeds: int = 30) -> dict[str, Any]:
     }
 
 
-def bench_train(repeats: int = 5, n_batches: int = 390) -> dict[str, Any]:
+def bench_train(repeats: int = 3, n_batches: int = 390) -> dict[str, Any]:
     """Compare training through `Trainer` with the same loop written bare, for every recipe.
 
     They take turns, ten batches each; for each recipe the milliseconds of a bare batch are given,
