@@ -302,7 +302,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "name",
         metavar="NAME",
-        help="which measurement: data, train, fast, infer, scaling, robust, draw, reading, or all",
+        help="which: data, train, fast, infer, ensemble, scaling, robust, draw, reading, or all",
     )
     command.add_argument("--folder", help="reading: your own pictures, labelled in manifest.csv")
 

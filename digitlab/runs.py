@@ -416,9 +416,13 @@ def pretrained(name: str = "best") -> nn.Module:
 
 
 def pretrained_ensemble(name: str = "best") -> Ensemble:
-    """Return all trained models of one recipe that come with digitlab, as one."""
-    members = sorted(path.stem for path in (PACKAGE / "weights").glob(f"{name}*.pt"))
-    return Ensemble(pretrained(member) for member in members).eval()
+    """Return all trained models of one recipe that come with digitlab, as one.
+
+    Raises:
+        ValueError: for a recipe that no trained model is shipped for.
+    """
+    further = sorted(path.stem for path in (PACKAGE / "weights").glob(f"{name}-[0-9].pt"))
+    return Ensemble(pretrained(member) for member in (name, *further)).eval()
 
 
 def pretrained_run(name: str = "best") -> Run:

@@ -526,6 +526,9 @@ def test_the_shipped_ensemble_has_four_members_of_one_recipe(optdigits: Digits) 
     alone = [evaluate(member, optdigits.test).loss for member in ensemble.members]
     assert len(set(alone)) == 4
     assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 4
+    assert len(runs.pretrained_ensemble("fast").members) == 1
+    with pytest.raises(ValueError, match="unknown trained model 'bset'; did you mean 'best'"):
+        runs.pretrained_ensemble("bset")
 
 
 def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_any(
