@@ -38,7 +38,7 @@ CONTROLS = {
 ALL = [(widget, control) for widget, names in CONTROLS.items() for control in names]
 FIRST = {  # another choice that gives the control something to do
     ("confusion", "Page"): ("Read as", "all"),
-    ("layers", "Input channel"): ("Layer", "layers.5: Conv2d"),
+    ("layers", "Input channel"): ("Layer", "layers.4: Conv2d"),
 }
 BUTTONS = {"augment": ["Draw again"], "desk": ["Start"]}  # that are not switched off
 NAME = """() => {
