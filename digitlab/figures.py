@@ -85,4 +85,4 @@ def make_figures(folder: Path) -> list[Path]:
     """Draw all figures into a folder and return their files."""
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
-        return [picture.save(folder / name) for name, picture in draw_figures(load())]
+        return [picture.save(folder / name) for name, picture in draw_figures(load("mnist"))]

@@ -486,7 +486,7 @@ class Trainer:
 
 
 def _mean_of_last(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Return the rule by which a mean takes up the next value."""
+    """Return how a mean takes up one value more: as one of the last `share` of all so far."""
     return lambda mean, value, n_before: mean + (value - mean) / max(1, share * (n_before + 1))
 
 
