@@ -161,7 +161,7 @@ def _kind(values: object) -> str:
 
 def as_pixels(images: Tensor) -> Tensor:
     """Turn uint8 (..., 28, 28) into float (..., 1, 28, 28) in [0, 1]: what every model takes."""
-    return images.unsqueeze(-3).float() / 255
+    return images.unsqueeze(-3) / 255
 
 
 # --- Batches ----------------------------------------------------------------------------------
@@ -178,7 +178,8 @@ class _WholeBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.tensor(positions)
-        return as_pixels(self.split.images[index]), self.split.labels[index]
+        # images[index] would take ten times as long
+        return as_pixels(self.split.images.index_select(0, index)), self.split.labels[index]
 
 
 def batches(

@@ -200,7 +200,7 @@ def plot_reliability(result: Result, *, ax: Axes | None = None) -> Picture:
         axis.set_major_formatter(PERCENT)
     ax.set_xlabel("probability of the prediction")
     ax.set_ylabel("how often it is right")
-    ax.legend(loc="upper left")
+    ax.legend(loc="lower right")
     mean_sure, mean_right = np.average([sure, right], axis=1, weights=counts)
     title = f"Expected calibration error {100 * found.error:.1f} %"
     ax.set_title(title, size="medium")

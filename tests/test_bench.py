@@ -75,7 +75,7 @@ def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
 def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     few_recipes = {name: RECIPES[name] for name in ("plain-mlp", "fast")}
     monkeypatch.setattr(bench, "RECIPES", few_recipes)
-    facts = bench.bench_train(repeats=1, n_batches=2)
+    facts = bench.bench_train(repeats=1, n_digits=200)
     for name in few_recipes:
         assert facts[f"{name} batch_ms"] > 0
         assert 0.2 < facts[f"{name} trainer_to_bare"] < 20
