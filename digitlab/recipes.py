@@ -27,7 +27,6 @@ TRAINING = (
     "lr",
     "momentum",
     "betas",
-    "weight_decay",
     "loss",
     "schedule",
     "batch_size",
@@ -54,7 +53,6 @@ class Recipe:
         lr: learning rate; under a schedule the highest.
         momentum: of SGD; None for the others.
         betas: of Adam and AdamW; None for PyTorch's own.
-        weight_decay: of the optimizer, see torch.optim; None for PyTorch's own.
         loss: "cross-entropy".
         schedule: "constant", or "one-cycle" (quickly up, then slowly down, a step at a time).
         batch_size: digits in a batch.
@@ -76,7 +74,6 @@ class Recipe:
     lr: float
     momentum: float | None = None
     betas: tuple[float, float] | None = None
-    weight_decay: float | None = None
     loss: str = "cross-entropy"
     schedule: str = "one-cycle"
     batch_size: int = 64
@@ -311,13 +308,11 @@ RECIPES = _recipes(
             "unshuffle": 1,
         },
         parameters=78_042,
-        optimizer="SGD",
-        lr=0.05,
-        momentum=0.9,
-        weight_decay=0.0005,
+        optimizer="AdamW",
+        lr=0.003,
         schedule="constant",
         batch_size=128,
-        epochs=44,
+        epochs=24,
         least_steps=1000,
         augment={
             "shift": 2.0,

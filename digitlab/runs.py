@@ -154,7 +154,7 @@ def versions() -> dict[str, str]:
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """Return the recipe's optimizer over the model's parameters."""
-    chosen = {name: getattr(recipe, name) for name in ("momentum", "betas", "weight_decay")}
+    chosen = {"momentum": recipe.momentum, "betas": recipe.betas}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     # fused: one pass over all weights takes a third off a step of the fully connected models
     return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
