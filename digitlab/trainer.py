@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from digitlab.data import N_CLASSES, Split, batches
+from digitlab.metrics import accuracy
 from digitlab.registry import Registry, unknown
 from digitlab.tables import html_table
 
@@ -91,15 +92,27 @@ class History:
         return html_table(rows, header=["epoch", *columns], caption=self.stopped)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """Say where a training stands after one batch: its mean loss, the fraction read correctly."""
+    """Say where a training stands after one batch (of `n_batches` in an epoch).
+
+    Attributes:
+        loss: mean over the batch.
+        logits: float (B, 10), what the model said of each digit.
+        labels: int64 (B,), the truth.
+    """
 
     epoch: int
     batch: int
     n_batches: int
     loss: float
-    accuracy: float
+    logits: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the batch that was read correctly."""
+        return accuracy(self.logits.cpu(), self.labels)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -336,24 +349,29 @@ class Trainer:
             self.state = self._snapshot(plan, loader, history)
             for epoch in range(len(history) + 1, epochs + 1):
                 self.model.train()
-                seconds, losses, n_correct = 0.0, 0.0, 0
+                seconds, steps = 0.0, list[Step]()
                 start = time.perf_counter()
                 for batch, (images, labels) in enumerate(loader, start=1):
                     lr = self.optimizer.param_groups[0]["lr"]
                     loss, logits = self.step(images, labels)
-                    _check_loss(loss, epoch, batch, lr)
-                    n_right = int((logits.argmax(dim=1).cpu() == labels).sum())
-                    losses += loss * len(labels)
-                    n_correct += n_right
+                    if not math.isfinite(loss):
+                        raise FloatingPointError(
+                            f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning "
+                            f"rate {lr:.3g}; try a learning rate ten times smaller"
+                        )
+                    steps.append(Step(epoch, batch, n_batches, loss, logits, labels))
                     seconds += time.perf_counter() - start
                     with lent():
-                        yield Step(epoch, batch, n_batches, loss, n_right / len(labels))
+                        yield steps[-1]
                     start = time.perf_counter()
                 judged = evaluate(self.trained, valid) if valid else None
                 history.seconds.append(seconds)
                 history.lr.append(lr)
+                losses = sum(step.loss * len(step.labels) for step in steps)
                 history.train_loss.append(losses / len(train))
-                history.train_accuracy.append(n_correct / len(train))
+                logits = torch.cat([step.logits for step in steps]).cpu()
+                labels = torch.cat([step.labels for step in steps])
+                history.train_accuracy.append(accuracy(logits, labels))
                 if judged:
                     history.valid_loss.append(judged.loss)
                     history.valid_accuracy.append(judged.accuracy)
@@ -488,14 +506,6 @@ class Trainer:
 def _mean_of_last(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
     """Return how a mean takes up one value more: as one of the last `share` of all so far."""
     return lambda mean, value, n_before: mean + (value - mean) / max(1, share * (n_before + 1))
-
-
-def _check_loss(loss: float, epoch: int, batch: int, lr: float) -> None:
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning rate {lr:.3g}; "
-            "try a learning rate ten times smaller"
-        )
 
 
 @contextmanager
