@@ -407,7 +407,7 @@ def pretrained(name: str = "best") -> nn.Module:
     """Return a trained model that comes with digitlab, in evaluation mode.
 
     Args:
-        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-3" have other seeds.
+        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-4" have other seeds.
 
     Raises:
         ValueError: for a recipe that no trained model is shipped for.

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import statistics
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -60,7 +61,7 @@ STUDIES = Registry(
     {
         "documents": Study((*(recipe.name for recipe in document_recipes()), "fast")),
         "tiny": Study(("tiny",)),
-        "best": Study(("best",), train=partial(train, precision="bfloat16"), ships=4),
+        "best": Study(("best",), train=partial(train, precision="bfloat16"), ships=5),
         "distilled": Study((STUDENT,), ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
@@ -150,6 +151,7 @@ def ship(run: Run, folder: Path, *, written_by: str) -> None:
     if precision(run) != "float32":
         command += f" --precision {precision(run)}"
     path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
+    _compress(path)
     card = run.summary() | {
         "command": command,
         "written_by": written_by,
@@ -157,6 +159,15 @@ def ship(run: Run, folder: Path, *, written_by: str) -> None:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def _compress(path: Path) -> None:
+    """Pack a file of torch.save anew, a tenth smaller; torch.load reads it as before."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(part, archive.read(part)) for part in archive.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, content in parts:
+            archive.writestr(part, content, zipfile.ZIP_DEFLATED)
 
 
 def summary_table(rows: list[dict[str, Any]]) -> str:

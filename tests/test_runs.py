@@ -519,13 +519,13 @@ def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
         assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
 
 
-def test_the_shipped_ensemble_has_four_members_of_one_recipe(optdigits: Digits) -> None:
+def test_the_shipped_ensemble_has_five_members_of_one_recipe(optdigits: Digits) -> None:
     ensemble = runs.pretrained_ensemble()
-    assert len(ensemble.members) == 4
+    assert len(ensemble.members) == 5
     assert not ensemble.training
     alone = [evaluate(member, optdigits.test).loss for member in ensemble.members]
-    assert len(set(alone)) == 4
-    assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 4
+    assert len(set(alone)) == 5
+    assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 5
     assert len(runs.pretrained_ensemble("fast").members) == 1
     with pytest.raises(ValueError, match="unknown trained model 'bset'; did you mean 'best'"):
         runs.pretrained_ensemble("bset")
