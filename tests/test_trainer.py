@@ -199,7 +199,11 @@ def test_history_without_validation_leaves_its_lists_empty(tiny: Split) -> None:
         _ = history.best_epoch
 
 
-def test_training_loss_is_the_mean_over_digits_with_a_short_last_batch(tiny: Split) -> None:
+@pytest.mark.parametrize("counted", [1, 2, 20])
+def test_training_loss_is_the_mean_over_digits_with_a_short_last_batch(
+    tiny: Split, monkeypatch: pytest.MonkeyPatch, counted: int
+) -> None:
+    monkeypatch.setattr("digitlab.trainer.COUNTED", counted)
     trainer = make_trainer(model=nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
     trainer.optimizer.param_groups[0]["lr"] = 0.0  # the weights stay, so the order is all the same
     history = trainer.fit(tiny, epochs=1)
@@ -237,7 +241,7 @@ def test_steps_say_where_the_training_stands(tiny: Split) -> None:
     assert [(step.epoch, step.batch, step.n_batches) for step in steps] == [
         (epoch, batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)
     ]
-    assert all(step.loss > 0 and 0 <= step.accuracy <= 1 for step in steps)
+    assert all(step.loss > 0 for step in steps)
 
 
 def test_closing_the_steps_stops_and_gives_the_generator_back(tiny: Split) -> None:
