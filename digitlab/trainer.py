@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from digitlab.data import N_CLASSES, Split, batches
+from digitlab.metrics import accuracy
 from digitlab.registry import Registry, unknown
 from digitlab.tables import html_table
 
@@ -92,14 +93,27 @@ class History:
         return html_table(rows, header=["epoch", *columns], caption=self.stopped)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """Say where a training stands after one batch, the `batch`-th of an epoch: its mean loss."""
+    """Say where a training stands after one batch, the `batch`-th of an epoch.
+
+    Attributes:
+        loss: mean over the batch.
+        logits: float (B, 10), what the model said of each digit.
+        labels: int64 (B,), the truth.
+    """
 
     epoch: int
     batch: int
     n_batches: int
     loss: float
+    logits: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of the batch that was read correctly."""
+        return accuracy(self.logits.cpu(), self.labels)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -356,7 +370,7 @@ class Trainer:
                         said, truth = [], []
                     seconds += time.perf_counter() - start
                     with lent():
-                        yield Step(epoch, batch, n_batches, loss)
+                        yield Step(epoch, batch, n_batches, loss, logits, labels)
                     start = time.perf_counter()
                 judged = evaluate(self.trained, valid) if valid else None
                 history.seconds.append(seconds)

@@ -241,7 +241,7 @@ def test_steps_say_where_the_training_stands(tiny: Split) -> None:
     assert [(step.epoch, step.batch, step.n_batches) for step in steps] == [
         (epoch, batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)
     ]
-    assert all(step.loss > 0 for step in steps)
+    assert all(step.loss > 0 and 0 <= step.accuracy <= 1 for step in steps)
 
 
 def test_closing_the_steps_stops_and_gives_the_generator_back(tiny: Split) -> None:
