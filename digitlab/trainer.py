@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -110,7 +111,7 @@ class Step:
     logits: Tensor = field(repr=False)
     labels: Tensor = field(repr=False)
 
-    @property
+    @cached_property  # curves of many steps are drawn again and again
     def accuracy(self) -> float:
         """The fraction of the batch that was read correctly."""
         return accuracy(self.logits.cpu(), self.labels)
@@ -365,8 +366,7 @@ class Trainer:
                     said.append(logits)
                     truth.append(labels)
                     if len(said) == COUNTED or batch == n_batches:
-                        predictions = torch.cat(said).argmax(dim=1).cpu()
-                        n_correct += int((predictions == torch.cat(truth)).sum())
+                        n_correct += int(torch.cat(said).argmax(1).cpu().eq(torch.cat(truth)).sum())
                         said, truth = [], []
                     seconds += time.perf_counter() - start
                     with lent():

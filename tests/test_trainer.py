@@ -561,3 +561,11 @@ def test_evaluate_needs_a_digit_and_no_parameters(tiny: Split) -> None:
         evaluate(small_model(), tiny[:0])
     ten_rows = nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))
     assert evaluate(ten_rows, tiny).logits.shape == (40, 10)
+
+
+def test_what_was_read_right_in_a_batch_is_worked_out_once(tiny: Split) -> None:
+    step = next(make_trainer().steps(tiny, epochs=1))
+    reached = step.accuracy
+    step.labels.fill_(0)  # curves of thousands of steps are drawn again and again
+    assert step.accuracy == reached
+    assert 0 <= reached <= 1
