@@ -233,7 +233,7 @@ def bench_infer(repeats: int = 7, recipes: tuple[str, ...] = ("fast", "best")) -
 
 
 def bench_ensemble() -> dict[str, Any]:
-    """Judge the shipped models of `best`, one by one and together, on MNIST's test digits."""
+    """Judge the shipped ensemble's members, one by one and together, on MNIST's test digits."""
     digits, ensemble = load(), pretrained_ensemble()
     one_by_one = [evaluate(member, digits.test).accuracy for member in ensemble.members]
     together = evaluate(ensemble, digits.test)

@@ -22,21 +22,6 @@ DOCUMENTS = Registry(
         "document 004": "MNIST Digit Recognition with CNN",
     },
 )
-TRAINING = (
-    "optimizer",
-    "lr",
-    "momentum",
-    "betas",
-    "loss",
-    "schedule",
-    "batch_size",
-    "epochs",
-    "least_steps",
-    "augment",
-    "smoothing",
-    "average",
-    "use_valid",
-)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -53,6 +38,7 @@ class Recipe:
         lr: learning rate; under a schedule the highest.
         momentum: of SGD; None for the others.
         betas: of Adam and AdamW; None for PyTorch's own.
+        weight_decay: of the optimizer, see torch.optim; None for PyTorch's own.
         loss: "cross-entropy".
         schedule: "constant", or "one-cycle" (quickly up, then slowly down, a step at a time).
         batch_size: digits in a batch.
@@ -74,6 +60,7 @@ class Recipe:
     lr: float
     momentum: float | None = None
     betas: tuple[float, float] | None = None
+    weight_decay: float | None = None
     loss: str = "cross-entropy"
     schedule: str = "one-cycle"
     batch_size: int = 64
@@ -180,6 +167,11 @@ class Recipe:
             header=("setting", "value", "whose decision"),
             caption=f"Recipe {self.name}: {self.parameters or 'unknown number of'} parameters",
         )
+
+
+# what is not among these is a setting of the training
+BESIDE = {"name", "source", "model", "options", "parameters", "states", "claim"}
+TRAINING = [field.name for field in dataclasses.fields(Recipe) if field.name not in BESIDE]
 
 
 def _tuples(value: Any) -> Any:
@@ -308,11 +300,13 @@ RECIPES = _recipes(
             "unshuffle": 1,
         },
         parameters=78_042,
-        optimizer="AdamW",
-        lr=0.003,
+        optimizer="SGD",
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=0.0005,
         schedule="constant",
         batch_size=128,
-        epochs=24,
+        epochs=44,
         least_steps=1000,
         augment={
             "shift": 2.0,

@@ -28,6 +28,7 @@ from digitlab.trainer import SCHEDULES, History, Trainer, evaluate
 
 FORMAT, FORMAT_VERSION = "digitlab run", 1
 PACKAGE = Path(__file__).parent
+MEMBERS = ("best", "member", "member-1", "member-2", "member-3")  # of the shipped ensemble
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
     "optimizer", {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 )
@@ -154,7 +155,7 @@ def versions() -> dict[str, str]:
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     """Return the recipe's optimizer over the model's parameters."""
-    chosen = {"momentum": recipe.momentum, "betas": recipe.betas}
+    chosen = {name: getattr(recipe, name) for name in ("momentum", "betas", "weight_decay")}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     # fused: one pass over all weights takes a third off a step of the fully connected models
     return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
@@ -407,7 +408,7 @@ def pretrained(name: str = "best") -> nn.Module:
     """Return a trained model that comes with digitlab, in evaluation mode.
 
     Args:
-        name: of a recipe; trained on MNIST with seed 0. "best-1" to "best-4" have other seeds.
+        name: of a recipe, trained on MNIST with seed 0; or "member" to "member-3", of the ensemble.
 
     Raises:
         ValueError: for a recipe that no trained model is shipped for.
@@ -415,14 +416,12 @@ def pretrained(name: str = "best") -> nn.Module:
     return pretrained_run(name).model
 
 
-def pretrained_ensemble(name: str = "best") -> Ensemble:
-    """Return all trained models of one recipe that come with digitlab, as one.
+def pretrained_ensemble() -> Ensemble:
+    """Return `best` and four networks like it, which come with digitlab, as one.
 
-    Raises:
-        ValueError: for a recipe that no trained model is shipped for.
+    The four learned by another optimizer, each from another seed, to err on other digits.
     """
-    further = sorted(path.stem for path in (PACKAGE / "weights").glob(f"{name}-[0-9].pt"))
-    return Ensemble(pretrained(member) for member in (name, *further)).eval()
+    return Ensemble(pretrained(member) for member in MEMBERS).eval()
 
 
 def pretrained_run(name: str = "best") -> Run:

@@ -42,7 +42,7 @@ class Study:
     data: tuple[str, ...] = DATA_SETS
     by: str = "digit"
     train: Callable[..., Run | dict[str, Any]] = train
-    ships: int = 1
+    ships: int = 0
 
 
 def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
@@ -55,13 +55,18 @@ VARIATIONS = tuple(  # the documents' networks, trained longer on digits that ar
     RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs)
     for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
 )
+MEMBER = RECIPES["best"].replace(  # learns otherwise than `best`, to err on other digits
+    name="member", optimizer="AdamW", lr=0.003, momentum=None, weight_decay=None, epochs=24
+)
 STUDENT = RECIPES["best"].replace(name="best, taught by an ensemble")
+in_bfloat16 = partial(train, precision="bfloat16")
 STUDIES = Registry(
     "study",
     {
-        "documents": Study((*(recipe.name for recipe in document_recipes()), "fast")),
-        "tiny": Study(("tiny",)),
-        "best": Study(("best",), train=partial(train, precision="bfloat16"), ships=5),
+        "documents": Study((*(recipe.name for recipe in document_recipes()), "fast"), ships=1),
+        "tiny": Study(("tiny",), ships=1),
+        "best": Study(("best",), train=in_bfloat16, ships=1),
+        "members": Study((MEMBER,), ("mnist",), train=in_bfloat16, ships=4),
         "distilled": Study((STUDENT,), ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
@@ -119,7 +124,7 @@ def study(
                 if isinstance(trained, Run):
                     if not trained.finished:
                         raise KeyboardInterrupt  # half a training is no result
-                    if what in RECIPES and data == "mnist" and seed < plan.ships:
+                    if data == "mnist" and seed < plan.ships:
                         ship(trained, weights, written_by=f"digitlab study {name}")
                     trained = trained.summary() | {"precision": precision(trained)}
                 row = trained | where_and_when()
@@ -147,9 +152,11 @@ def append(path: Path, row: dict[str, Any]) -> None:
 def ship(run: Run, folder: Path, *, written_by: str) -> None:
     """Write a small file of the trained model and its card."""
     number = f"-{run.seed}" if run.seed else ""
-    command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
-    if precision(run) != "float32":
-        command += f" --precision {precision(run)}"
+    command = written_by
+    if run.recipe.name in RECIPES:
+        command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
+        if precision(run) != "float32":
+            command += f" --precision {precision(run)}"
     path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
     _compress(path)
     card = run.summary() | {

@@ -61,8 +61,9 @@ def test_readme_tells_what_five_read_together_and_what_they_teach():
     together, taught = stored("ensemble"), results(study="distilled")
     assert together["members"] == 5
     said = (
-        f"Its five seeds together read {together['test_accuracy']:.2%} of the test digits, and "
-        f"one network of its kind that learned what the five say reads "
+        f"Together, `best` and four networks like it that learned by AdamW read "
+        f"{together['test_accuracy']:.2%} of the test digits; one network that learned what the "
+        f"five say reads "
         f"{taught[0]['test_accuracy']:.2%}"
     )
     assert said in " ".join(README.split())

@@ -86,8 +86,10 @@ def test_unknown_recipe_is_answered_with_the_nearest_one():
         RECIPES["two_conv"]
 
 
-def test_fields_of_the_training_are_fields_of_the_recipe():
-    assert set(TRAINING) <= {field.name for field in dataclasses.fields(Recipe)}
+def test_a_recipe_has_settings_of_training_and_seven_other_fields():
+    others = {field.name for field in dataclasses.fields(Recipe)} - set(TRAINING)
+    assert others == {"name", "source", "model", "options", "parameters", "states", "claim"}
+    assert (TRAINING[0], TRAINING[-1]) == ("optimizer", "use_valid")
 
 
 # --- Epochs -----------------------------------------------------------------------------------

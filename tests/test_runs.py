@@ -31,6 +31,7 @@ from digitlab.runs import (
     results,
     train,
 )
+from digitlab.study import MEMBER
 from digitlab.trainer import History, evaluate, one_cycle
 
 
@@ -497,9 +498,10 @@ def test_results_of_tricks_are_returned_where_they_are_asked_for(tmp_path: Path)
 
 
 def test_shipped_results_name_recipes_that_exist() -> None:
+    known = {MEMBER.name: MEMBER, **RECIPES}
     for row in results():
         name, _, _ = row["recipe"].partition(",")  # "lenet-sgd, varied digits" has its parameters
-        assert row["parameters"] == RECIPES[name].parameters
+        assert row["parameters"] == known[name].parameters
         assert 0.5 < row["test_accuracy"] <= 1
 
 
@@ -519,16 +521,16 @@ def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
         assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
 
 
-def test_the_shipped_ensemble_has_five_members_of_one_recipe(optdigits: Digits) -> None:
+def test_the_shipped_ensemble_has_five_members_of_two_recipes(optdigits: Digits) -> None:
     ensemble = runs.pretrained_ensemble()
     assert len(ensemble.members) == 5
     assert not ensemble.training
     alone = [evaluate(member, optdigits.test).loss for member in ensemble.members]
     assert len(set(alone)) == 5
     assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 5
-    assert len(runs.pretrained_ensemble("fast").members) == 1
-    with pytest.raises(ValueError, match="unknown trained model 'bset'; did you mean 'best'"):
-        runs.pretrained_ensemble("bset")
+    members = [runs.pretrained_run(name) for name in runs.MEMBERS]
+    assert [run.seed for run in members] == [0, 0, 1, 2, 3]
+    assert [run.recipe for run in members] == [RECIPES["best"], *[MEMBER] * 4]
 
 
 def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_any(
@@ -565,6 +567,18 @@ def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
     assert build_trainer(RECIPES["fast"]).average is None
     assert build_trainer(RECIPES["best"]).average == RECIPES["best"].average == 0.1
     assert build_trainer(recipe, augment=torch.clone).augment is torch.clone
+
+
+def test_the_optimizer_takes_what_the_recipe_says_and_else_keeps_its_own() -> None:
+    by_name = {
+        name: build_trainer(RECIPES[name]).optimizer for name in ("best", "fast", "lenet-sgd")
+    }
+    options = {name: optimizer.param_groups[0] for name, optimizer in by_name.items()}
+    best = RECIPES["best"]
+    assert (options["best"]["momentum"], options["best"]["weight_decay"]) == (0.9, 0.0005)
+    assert (best.momentum, best.weight_decay) == (0.9, 0.0005)
+    assert (options["fast"]["betas"], options["fast"]["weight_decay"]) == ((0.7, 0.9), 0.01)
+    assert options["lenet-sgd"]["weight_decay"] == 0
 
 
 def test_a_misspelt_augmentation_is_answered_with_the_nearest_one() -> None:

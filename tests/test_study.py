@@ -35,7 +35,7 @@ def quick(tiny: Split, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("plain-mlp", "lenet-sgd"):
         recipe = RECIPES[name].replace(epochs=1, least_steps=1)
         monkeypatch.setitem(RECIPES, name, recipe)
-    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp", "lenet-sgd")))
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp", "lenet-sgd"), ships=1))
     monkeypatch.setattr(module, "load", load)
     return loaded
 
@@ -122,7 +122,7 @@ def test_the_card_says_how_a_model_was_trained(
     quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = partial(train, precision="bfloat16")
-    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp",), train=half))
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study(("plain-mlp",), train=half, ships=1))
     rows = run_study(tmp_path, n_seeds=1)
     card = json.loads((tmp_path / "w" / "plain-mlp.json").read_text())
     assert [row["precision"] for row in rows] == ["bfloat16", "bfloat16"]
@@ -250,3 +250,14 @@ def test_a_changed_recipe_is_studied_under_its_own_name(
     rows = run_study(tmp_path, n_seeds=1)
     assert [row["recipe"] for row in rows] == ["plain-mlp, wide"] * 2
     assert not (tmp_path / "w").exists()
+
+
+def test_the_card_of_a_changed_recipe_names_its_study(
+    quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = RECIPES["plain-mlp"].replace(name="wide", hidden=(50,))
+    monkeypatch.setitem(module.STUDIES, "quick", module.Study((wide,), ships=1))
+    run_study(tmp_path, n_seeds=1)
+    assert load_run(tmp_path / "w" / "wide.pt").recipe == wide
+    card = json.loads((tmp_path / "w" / "wide.json").read_text())
+    assert card["command"] == card["written_by"] == "digitlab study quick"
