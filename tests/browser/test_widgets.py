@@ -7,6 +7,7 @@ import re
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import expect
 
 from digitlab.course import clean
 
@@ -247,8 +248,8 @@ def test_a_training_starts_pauses_goes_on_and_stops_while_cells_run(live):
         r"Training stopped in epoch \d+ of \d+, batch \d+ .*what was learned is kept"
     )
     assert re.search(r"Training over \d+ epochs, \d+\.\d\d done: training loss \d", stopped)
-    assert desk.button("Stop").is_disabled()
-    assert desk.button("Start").is_enabled()
+    expect(desk.button("Stop")).to_be_disabled()  # the buttons follow what is said
+    expect(desk.button("Start")).to_be_enabled()
 
 
 # --- For everybody ----------------------------------------------------------------------------
