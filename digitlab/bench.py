@@ -122,7 +122,7 @@ def bench_fast(n_seeds: int = 30) -> dict[str, Any]:
     }
 
 
-def bench_train(repeats: int = 3, n_digits: int = 50_000) -> dict[str, Any]:
+def bench_train(repeats: int = 7, n_digits: int = 20_000) -> dict[str, Any]:
     """Compare an epoch through `Trainer` with the same loop written bare, for every recipe.
 
     They take turns, ten batches each; for each recipe the milliseconds of a bare batch are given,

@@ -106,8 +106,8 @@ def _loop_optimizer(trainer: Trainer) -> nn.Module:
 
 
 def _average(trainer: Trainer) -> nn.Module:
-    """Judge an average of the weights over the last hundred steps or so."""
-    average = get_ema_multi_avg_fn(0.99)
+    """Judge an average of the weights over the last thirty steps or so."""
+    average = get_ema_multi_avg_fn(0.97)
     averaged = AveragedModel(trainer.model, multi_avg_fn=average, use_buffers=True)
     trainer.optimizer.register_step_post_hook(lambda *_: averaged.update_parameters(trainer.model))
     return averaged
@@ -129,11 +129,11 @@ TRICKS = (
     Trick("fast: twice the channels", FAST.replace(channels=(48, 128))),
     Trick("fast: channels first", change=_channels_first),
     Trick("fast: optimizer not fused", change=_loop_optimizer),
-    Trick("fast: constant learning rate", FAST.replace(schedule="constant", lr=0.003)),
+    Trick("fast: constant learning rate", FAST.replace(schedule="constant", lr=0.007)),
     Trick("fast: PyTorch's betas", FAST.replace(betas=None)),
     Trick("fast: no smoothing", FAST.replace(smoothing=0.0)),
-    Trick("fast: batches of 64", FAST.replace(batch_size=64)),
-    Trick("fast: batches of 256", FAST.replace(batch_size=256)),
+    Trick("fast: batches of 128", FAST.replace(batch_size=128, lr=0.012)),
+    Trick("fast: batches of 1024", FAST.replace(batch_size=1024, lr=0.04)),
     Trick("fast: shifted digits", FAST.replace(augment={"shift": 1.0})),
     Trick("fast: averaged weights", change=_average),
     Trick("fast: one thread", n_threads=1),

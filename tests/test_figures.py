@@ -44,6 +44,15 @@ def test_readme_tree_names_every_module():
     assert [name for name in modules if name not in tree] == []
 
 
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "digitlab/results").glob("*.json")], ids=lambda p: p.stem
+)
+def test_a_stored_measurement_says_what_was_measured_and_where(path):
+    facts = stored(path.stem)
+    assert facts["bench"] == path.stem
+    assert facts.keys() > {"machine", "versions", "date"}
+
+
 def test_readme_tells_the_speed_that_was_measured():
     fast = stored("fast")
     said = (
