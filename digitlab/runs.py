@@ -368,8 +368,8 @@ def results(
 ) -> list[dict[str, Any]]:
     """Return the stored results of trainings: one dict for each recipe, data set and seed.
 
-    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The study of
-    "tricks", which are judged by validation alone, is returned only where it is asked for.
+    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
+    "tricks" and "decay", judged by validation alone, are returned only where they are asked for.
     """
     return [
         row

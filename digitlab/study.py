@@ -21,7 +21,7 @@ from digitlab.data import Digits, load
 from digitlab.recipes import RECIPES, Recipe, document_recipes
 from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, pretrained_ensemble, read_rows, train, versions
-from digitlab.tricks import TRICKS, Trick, try_trick
+from digitlab.tricks import DECAYS, TRICKS, Trick, try_trick
 
 DATA_SETS = ("mnist", "optdigits")
 
@@ -70,6 +70,7 @@ STUDIES = Registry(
         "distilled": Study((STUDENT,), ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
+        "decay": Study(DECAYS, ("mnist",), by="writer", train=try_trick),
     },
 )
 

@@ -1,4 +1,4 @@
-"""What each trick in the recipe `fast` is worth: trained without it, and with others."""
+"""What each trick in the recipe `fast` is worth, and the weight decay of `best`: by validation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from digitlab.recipes import RECIPES, Recipe
 from digitlab.runs import build_trainer
 from digitlab.trainer import Trainer, evaluate
 
-FAST = RECIPES["fast"]
+FAST, BEST = RECIPES["fast"], RECIPES["best"]
 
 
 @dataclass(frozen=True)
 class Trick:
-    """Say how a training differs from `fast` as it is.
+    """Say how a training differs from the recipe as it is.
 
     Attributes:
         name: what it is called in the study's rows.
@@ -34,7 +34,7 @@ class Trick:
 
     name: str
     recipe: Recipe = FAST
-    change: Callable[[Trainer], nn.Module] = lambda trainer: trainer.model
+    change: Callable[[Trainer], nn.Module] = lambda trainer: trainer.trained
     precision: str = "float32"
     n_threads: int | None = None
     flush: bool = False
@@ -114,10 +114,8 @@ def _average(trainer: Trainer) -> nn.Module:
 
 
 def _compile(trainer: Trainer) -> nn.Module:
-    model, compiled = trainer.model, torch.compile(trainer.model)
-    assert isinstance(compiled, nn.Module)
-    trainer.model = compiled
-    return model
+    trainer.model.compile()
+    return trainer.model
 
 
 TRICKS = (
@@ -140,4 +138,8 @@ TRICKS = (
     Trick("fast: flush denormals", flush=True),
     Trick("fast: bfloat16", precision="bfloat16"),
     Trick("fast: torch.compile", change=_compile),
+)
+DECAYS = tuple(  # how strongly weights are pulled towards 0
+    Trick(f"best: weight decay {d}", BEST.replace(weight_decay=d), precision="bfloat16")
+    for d in (0.0005, 0.0002)
 )

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from digitlab.data import Digits, as_pixels
+from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from digitlab.tricks import FAST, TRICKS, Trick, try_trick
+from digitlab.tricks import DECAYS, FAST, TRICKS, Trick, try_trick
 
 BY_NAME = {trick.name.removeprefix("fast: "): trick for trick in TRICKS}
 
@@ -94,11 +95,24 @@ def test_averaged_weights_follow_the_steps() -> None:
     assert not torch.equal(averaged.module.layers[2].weight, trainer.model.layers[2].weight)
 
 
-def test_the_compiled_model_shares_its_weights_with_the_one_that_is_judged() -> None:
+def test_the_compiled_model_is_the_one_that_is_judged() -> None:
     trainer = build_trainer(FAST)
-    judged = BY_NAME["torch.compile"].change(trainer)
-    assert isinstance(trainer.model, torch._dynamo.OptimizedModule)
-    assert trainer.model._orig_mod is judged
+    assert BY_NAME["torch.compile"].change(trainer) is trainer.model
+    assert trainer.model._compiled_call_impl
+
+
+def test_the_decays_of_best_differ_in_that_alone() -> None:
+    as_it_is, other = DECAYS
+    assert as_it_is.recipe == RECIPES["best"]
+    assert other.recipe == RECIPES["best"].replace(weight_decay=0.0002)
+    assert as_it_is.precision == other.precision == "bfloat16"
+
+
+def test_the_averaged_weights_are_judged_where_a_recipe_averages() -> None:
+    trainer = build_trainer(RECIPES["best"])
+    assert DECAYS[0].change(trainer) is trainer.averaged.module
+    trainer = build_trainer(FAST)
+    assert TRICKS[0].change(trainer) is trainer.model
 
 
 def test_names_are_told_apart() -> None:
