@@ -52,6 +52,12 @@ def opens_with_a_title(notebook: NotebookNode) -> None:
     assert notebook.cells[0].source.startswith("# ")
 
 
+def numbers_its_sections_without_a_gap(notebook: NotebookNode) -> None:
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    numbers = [int(n) for n in re.findall(r"^## (?:Case )?(\d+)\.", text, re.MULTILINE)]
+    assert numbers == list(range(min(numbers, default=0), max(numbers, default=-1) + 1))
+
+
 def has_at_most_40_code_cells(notebook: NotebookNode) -> None:
     assert 1 <= len(code_cells(notebook)) <= 40
 
@@ -116,7 +122,7 @@ def good() -> NotebookNode:
     """Return a small notebook that keeps every rule."""
     html = {"text/html": '<img alt="ten digits in one row" src="data:image/png;base64,eA==">'}
     cells = [
-        new_markdown_cell("# Ten digits"),
+        new_markdown_cell("# Ten digits\n\n## 1. Look\n\n## 2. Count"),
         new_code_cell("x = 1\nx", execution_count=1),
         new_code_cell("p = picture()\np", execution_count=2),
         new_code_cell("y = x\nprint(y)", execution_count=3, metadata={"tags": ["result"]}),
@@ -135,6 +141,10 @@ def with_source(source: str):
     return lambda notebook: notebook.cells[1].update(source=source)
 
 
+def with_text(source: str):
+    return lambda notebook: notebook.cells.append(new_markdown_cell(source))
+
+
 def with_output(kind: str, **content):
     return lambda notebook: notebook.cells[1].outputs.append(new_output(kind, **content))
 
@@ -150,6 +160,7 @@ WAYS_TO_BREAK = [
     (has_unique_ids, lambda n: n.cells[1].update(id=n.cells[2].id)),
     (opens_with_a_title, lambda n: n.cells[0].update(source="Ten digits")),
     (opens_with_a_title, lambda n: n.cells.pop(0)),
+    (numbers_its_sections_without_a_gap, with_text("## 4. Train")),
     (has_at_most_40_code_cells, lambda n: n.cells.extend([n.cells[1]] * 40)),
     (has_no_cell_above_20_lines, with_source("x\n" * 21)),
     (has_a_median_of_2_to_6_lines, lambda n: n.cells.extend([new_code_cell("x")] * 9)),
