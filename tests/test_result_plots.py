@@ -253,6 +253,15 @@ def test_recipes_differ_by_marker_and_are_named():
     assert "a 90.00 % with 1000 parameters in 10.0 seconds" in picture.alt
 
 
+@pytest.mark.parametrize("longest", [19.0, 60.0, 1000.0])
+def test_seconds_can_be_read_off_however_close_they_lie(longest):
+    picture = plots.plot_results([row("a", 0.9, seconds=7.2), row("b", 0.99, seconds=longest)])
+
+    axis = picture.axes[1]
+    left, right = axis.get_xlim()
+    assert sum(left <= tick <= right for tick in axis.get_xticks()) >= 3
+
+
 def test_seeds_that_agree_have_no_reach():
     picture = plots.plot_results([row("a", 0.99)] * 3)  # the mean is rounded upwards
     assert picture.rows[0][:2] == ("a", 0.99)
