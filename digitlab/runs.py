@@ -458,6 +458,8 @@ class Comparison:
 def compare(run: Run) -> Comparison:
     """Compare a run with the stored results of many seeds.
 
+    Where a low run learned from fewer digits than they did, it says so.
+
     Source: the 99 % prediction interval of Student's t for one more run of the same kind, and one
     digit more to each side.
     """
@@ -465,11 +467,8 @@ def compare(run: Run) -> Comparison:
 
     what = f"{run.recipe.name} on {run.data}"
     accuracy = run.scores.get("test_accuracy", float("nan"))
-    same = [
-        row["test_accuracy"]
-        for row in results()
-        if row["recipe"] == run.recipe.name and row["data"] == run.data
-    ]
+    rows = [row for row in results() if f"{row['recipe']} on {row['data']}" == what]
+    same = [row["test_accuracy"] for row in rows]
     if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
         text = f"unknown: there are no stored runs like this one of {what} to compare it with"
         return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
@@ -483,6 +482,8 @@ def compare(run: Run) -> Comparison:
         "low": "; look at the learning curves, the learning rate and the number of epochs",
         "high": "; look for test digits among the training digits",
     }[verdict]
+    if verdict == "low" and run.sizes["train"] < rows[0]["n_train"]:
+        advice = f"; it learned from {run.sizes['train']} digits, they from {rows[0]['n_train']}"
     text = (
         f"{verdict}: {accuracy:.2%} of the test digits; {n} stored runs of {what} let expect "
         f"{low:.2%} to {high:.2%}{advice}"

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -9,7 +10,7 @@ from digitlab.figures import draw_graphs
 from digitlab.graphs import graph_parts
 from digitlab.recipes import RECIPES
 from digitlab.runs import results, stored
-from digitlab.study import summary_table
+from digitlab.study import STUDENT, summary_table
 
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "figures"
@@ -67,13 +68,13 @@ def test_readme_tells_the_speed_that_was_measured():
 
 
 def test_readme_tells_what_five_read_together_and_what_they_teach():
-    together, taught = stored("ensemble"), results(study="distilled")
+    together, rows = stored("ensemble"), results(study="distilled")
     assert together["members"] == 5
+    taught = [row["test_accuracy"] for row in rows if row["recipe"] == STUDENT.name]
     said = (
         f"Together, `best` and four networks like it that learned by AdamW read "
         f"{together['test_accuracy']:.2%} of the test digits; one network that learned what the "
-        f"five say reads "
-        f"{taught[0]['test_accuracy']:.2%}"
+        f"five say reads {mean(taught):.2%} (mean of {len(taught)} seeds:"
     )
     assert said in " ".join(README.split())
 

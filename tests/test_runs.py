@@ -428,16 +428,16 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 def store(folder: Path, *accuracies: float, recipe: str = "two-conv", data: str = "tiny") -> None:
     rows = [
-        {"recipe": recipe, "data": data, "seed": seed, "test_accuracy": accuracy}
+        {"recipe": recipe, "data": data, "seed": seed, "n_train": 500, "test_accuracy": accuracy}
         for seed, accuracy in enumerate(accuracies)
     ]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / f"{recipe}-{data}.jsonl").write_text(text)
 
 
-def scored(accuracy: float, **change: Any) -> Run:
-    recipe = RECIPES["two-conv"].replace(**change)
-    return Run(recipe, None, History(), "tiny", {"test": 10_000}, 0, 3, {"test_accuracy": accuracy})
+def scored(accuracy: float, *, n_train: int = 500, **change: Any) -> Run:
+    recipe, sizes = RECIPES["two-conv"].replace(**change), {"train": n_train, "test": 10_000}
+    return Run(recipe, None, History(), "tiny", sizes, 0, 3, {"test_accuracy": accuracy})
 
 
 @pytest.fixture
@@ -459,6 +459,16 @@ def test_a_run_is_compared_with_the_stored_ones(
     reach = 9.925 * 0.001 * (4 / 3) ** 0.5 + 1 / 10_000  # and one digit
     assert comparison.low == pytest.approx(0.991 - reach, abs=1e-5)
     assert comparison.high == 1.0
+
+
+def test_a_low_run_is_told_why_or_where_to_look(stored: Path) -> None:
+    assert compare(scored(0.9)).text.endswith(
+        "look at the learning curves, the learning rate and the number of epochs"
+    )
+    few = compare(scored(0.9, n_train=100))
+    assert few.verdict == "low"
+    assert few.text.endswith("; it learned from 100 digits, they from 500")
+    assert compare(scored(0.991, n_train=100)).text.endswith("%")
 
 
 def test_a_run_that_is_too_good_is_called_high(stored: Path) -> None:
