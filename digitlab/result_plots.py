@@ -219,7 +219,8 @@ def plot_reliability(result: Result, *, ax: Axes | None = None) -> Picture:
 def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) -> Picture:
     """Show the test accuracy of recipes against their parameters and their seconds of training.
 
-    A point is the mean of a recipe's seeds; its bar goes from the lowest to the highest.
+    A point is the mean of a recipe's seeds, at the median of their seconds; its bar goes from the
+    lowest to the highest.
 
     Args:
         rows: what `results` returns.
@@ -249,7 +250,7 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         accuracy = float(np.mean(accuracies))
         low, high = min(accuracies), max(accuracies)
         bar = [[max(accuracy - low, 0.0)], [max(high - accuracy, 0.0)]]  # a mean may be rounded
-        x = [float(np.mean([row[field] for row in seeds])) for field in ("parameters", "seconds")]
+        x = [float(np.median([row[field] for row in seeds])) for field in ("parameters", "seconds")]
         for axis, value in zip(axes, x, strict=True):
             axis.errorbar(
                 [value], [accuracy], bar, linestyle="", label=name, capsize=3, **look(number)
