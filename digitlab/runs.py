@@ -467,7 +467,7 @@ def compare(run: Run) -> Comparison:
 
     what = f"{run.recipe.name} on {run.data}"
     accuracy = run.scores.get("test_accuracy", float("nan"))
-    rows = [row for row in results() if f"{row['recipe']} on {row['data']}" == what]
+    rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
     same = [row["test_accuracy"] for row in rows]
     if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
         text = f"unknown: there are no stored runs like this one of {what} to compare it with"

@@ -70,15 +70,15 @@ def test_readme_tells_the_speed_that_was_measured():
 def test_readme_tells_what_five_read_together_and_what_they_teach():
     together, rows = stored("ensemble"), results(study="distilled")
     assert together["members"] == 5
-    said = [
-        f"{mean(taught):.2%} (mean of {len(taught)} seeds)"
-        for student in (STUDENT, WIDE_STUDENT)
-        if (taught := [row["test_accuracy"] for row in rows if row["recipe"] == student.name])
-    ]
+
+    def reads(student):
+        taught = [row["test_accuracy"] for row in rows if row["recipe"] == student.name]
+        return f"{mean(taught):.2%} (mean of {len(taught)} seeds)"
+
     assert (
         f"Together, `best` and four networks like it that learned by AdamW read "
         f"{together['test_accuracy']:.2%} of the test digits. One network that learned what the "
-        f"five say reads {said[0]}, one half as wide again {said[1]};"
+        f"five say reads {reads(STUDENT)}, one half as wide again {reads(WIDE_STUDENT)};"
     ) in " ".join(README.split())
 
 
