@@ -292,7 +292,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--no-browser", action="store_true", help="only print the address")
 
     command = add(study)
-    which = "one of documents, tiny, best, members, distilled, variations, tricks and decay"
+    which = "one of documents, tiny, best, members, distilled, variations, tricks and choices"
     command.add_argument("name", metavar="NAME", help=which)
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")

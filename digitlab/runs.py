@@ -369,7 +369,7 @@ def results(
     """Return the stored results of trainings: one dict for each recipe, data set and seed.
 
     Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
-    "tricks" and "decay", judged by validation alone, are returned only where they are asked for.
+    "tricks" and "choices", judged by validation alone, are returned only where they are asked for.
     """
     return [
         row

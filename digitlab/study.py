@@ -21,7 +21,7 @@ from digitlab.data import Digits, load
 from digitlab.recipes import RECIPES, Recipe, document_recipes
 from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, pretrained_ensemble, read_rows, train, versions
-from digitlab.tricks import DECAYS, TRICKS, Trick, try_trick
+from digitlab.tricks import CHOICES, TRICKS, WIDE, Trick, try_trick
 
 DATA_SETS = ("mnist", "optdigits")
 
@@ -59,8 +59,7 @@ MEMBER = RECIPES["best"].replace(  # learns otherwise than `best`, to err on oth
     name="member", optimizer="AdamW", lr=0.003, momentum=None, weight_decay=None, epochs=24
 )
 STUDENT = RECIPES["best"].replace(name="best, taught by an ensemble")
-WIDE = (24, 24, 48, 48, 96, 96)
-WIDE_STUDENT = STUDENT.replace(name="half as wide again, taught by an ensemble", channels=WIDE)
+WIDE_STUDENT = WIDE.replace(name="half as wide again, taught by an ensemble")
 in_bfloat16 = partial(train, precision="bfloat16")
 STUDIES = Registry(
     "study",
@@ -72,7 +71,7 @@ STUDIES = Registry(
         "distilled": Study((STUDENT, WIDE_STUDENT), ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
-        "decay": Study(DECAYS, ("mnist",), by="writer", train=try_trick),
+        "choices": Study(CHOICES, ("mnist",), by="writer", train=try_trick),
     },
 )
 

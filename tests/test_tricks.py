@@ -7,7 +7,7 @@ from torch import nn
 from digitlab.data import Digits, as_pixels
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from digitlab.tricks import DECAYS, FAST, TRICKS, Trick, try_trick
+from digitlab.tricks import CHOICES, FAST, TRICKS, Trick, try_trick
 
 BY_NAME = {trick.name.removeprefix("fast: "): trick for trick in TRICKS}
 
@@ -86,31 +86,27 @@ def test_the_optimizer_that_is_not_fused_does_the_same() -> None:
     torch.testing.assert_close(*weights)
 
 
-def test_averaged_weights_follow_the_steps() -> None:
-    trainer = build_trainer(FAST)
-    averaged = BY_NAME["averaged weights"].change(trainer)
-    for _ in range(3):
-        trainer.step(torch.rand(8, 1, 28, 28), torch.arange(8))
-    assert averaged.n_averaged == 3
-    assert not torch.equal(averaged.module.layers[2].weight, trainer.model.layers[2].weight)
-
-
 def test_the_compiled_model_is_the_one_that_is_judged() -> None:
     trainer = build_trainer(FAST)
     assert BY_NAME["torch.compile"].change(trainer) is trainer.model
     assert trainer.model._compiled_call_impl
 
 
-def test_the_decays_of_best_differ_in_that_alone() -> None:
-    as_it_is, other = DECAYS
-    assert as_it_is.recipe == RECIPES["best"]
-    assert other.recipe == RECIPES["best"].replace(weight_decay=0.0002)
-    assert as_it_is.precision == other.precision == "bfloat16"
+def test_what_was_tried_on_best_differs_from_it_as_its_name_says() -> None:
+    best = RECIPES["best"]
+    as_it_is, decay, *wider = (choice.recipe for choice in CHOICES)
+    assert as_it_is == best
+    assert decay == best.replace(weight_decay=0.0002)
+    for recipe in wider:
+        channels = recipe.options["channels"]
+        assert recipe == best.replace(channels=channels)
+        assert sum(channels) > sum(best.options["channels"])
+    assert {choice.precision for choice in CHOICES} == {"bfloat16"}
 
 
 def test_the_averaged_weights_are_judged_where_a_recipe_averages() -> None:
     trainer = build_trainer(RECIPES["best"])
-    assert DECAYS[0].change(trainer) is trainer.averaged.module
+    assert CHOICES[0].change(trainer) is trainer.averaged.module
     trainer = build_trainer(FAST)
     assert TRICKS[0].change(trainer) is trainer.model
 
