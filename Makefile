@@ -3,7 +3,7 @@ PYTHON ?= python3
 PY = .venv/bin/python
 
 help:     ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.installed  ## make .venv and install everything into it (once, a few minutes, 6 GB)
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
-from digitlab.data import SIZE
+from digitlab.data import MIDDLE, SIZE
 
 SIDE = 1000  # pixels; larger pictures are reduced to this before anything else
 MAX_PIXELS = 60_000_000  # once unpacked; a JPEG is reduced before
@@ -38,6 +38,7 @@ def open_picture(image: Image.Image | str | os.PathLike[str]) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look ourselves
             picture = Image.open(image)
         with picture:
+            picture.info["full_size"] = picture.size
             picture.draft(None, (SIDE, SIDE))  # JPEG only: decodes an eighth, a quarter or a half
             _check_size(picture, repr(name))
             picture.load()
@@ -259,12 +260,12 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
     thin = mask & ~_opened(mask, wide + 1)
     small = _small(thin, 300) > 0
     y, x = np.nonzero(small & ~np.pad(small, ((1, 0), (0, 0)))[:-1])  # one for each column
-    height, width = small.shape
+    width = small.shape[1]
     on_line = np.zeros(len(y), bool)
     n_lines = 0
     for slope in np.arange(-0.25, 0.25, 0.01):
-        place = np.rint(y - slope * (x - width / 2)).astype(int) + height
-        counts = np.convolve(np.bincount(place, minlength=3 * height), [1, 1, 1], "same")
+        place = np.rint(y - slope * (x - width / 2)).astype(int) + width
+        counts = np.convolve(np.bincount(place, minlength=3), [1, 1, 1], "same")
         found = counts > 0.6 * width
         if found.any():
             n_lines = max(n_lines, ndimage.label(found)[1])
@@ -443,7 +444,7 @@ def deslanted(frame: np.ndarray) -> np.ndarray:
 
 
 def centred(frame: np.ndarray) -> np.ndarray:
-    """Move the centre of mass to the middle, by whole pixels of MNIST."""
+    """Move the centre of mass to where MNIST's lies, by whole pixels of MNIST."""
     mass = max(frame.sum(), 1e-6)
     moved = frame
     for axis in (0, 1):
@@ -451,7 +452,7 @@ def centred(frame: np.ndarray) -> np.ndarray:
         centre = line @ (np.arange(len(line)) + 0.5) / mass / FINE
         used = np.flatnonzero(line > 0.05)
         first, last = (used[0] // FINE, used[-1] // FINE) if len(used) else (0, SIZE - 1)
-        move = np.clip(round(SIZE / 2 - centre), -first, SIZE - 1 - last)
+        move = np.clip(round(MIDDLE - centre), -first, SIZE - 1 - last)
         moved = np.roll(moved, int(move) * FINE, axis)
     return moved
 

@@ -81,24 +81,22 @@ def train(args: argparse.Namespace) -> Answer:
     summary = run.summary() | {"file": out}
     args.failed = not run.finished
     if out and not run.finished:
-        print(f"go on with: digitlab train --resume {shlex.quote(out)}", file=sys.stderr)
+        precision = "" if args.precision == "float32" else f" --precision {args.precision}"
+        print(f"go on with: digitlab train --resume {shlex.quote(out)}{precision}", file=sys.stderr)
     return summary, _summary_table([summary])
 
 
 def _summary_table(summaries: list[dict[str, Any]]) -> str:
+    facts = ("recipe", "data", "parameters", "epochs")
     rows = [
         (
-            s["recipe"],
-            s["data"],
-            s["parameters"],
-            s["epochs"],
+            *(s[key] for key in facts),
             f"{s['seconds']:.1f}",
-            *(f"{s[key]:.2%}" for key in SCORES),
+            *(f"{s[key]:.2%}" if key in s else "-" for key in SCORES),
         )
         for s in summaries
     ]
-    header = ("recipe", "data", "parameters", "epochs", "seconds", *SCORES.values())
-    return text_table(rows, header=header)
+    return text_table(rows, header=(*facts, "seconds", *SCORES.values()))
 
 
 def evaluate(args: argparse.Namespace) -> Answer:
@@ -243,13 +241,11 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(work=work)
         return command
 
-    def add_data(command: argparse.ArgumentParser) -> None:
-        command.add_argument(
-            "--data",
-            default="auto",
-            metavar="NAME",
-            help="mnist, optdigits, fashion, kmnist; by default MNIST where it is at hand",
-        )
+    def add_data(
+        command: argparse.ArgumentParser, default: str = "MNIST, or optdigits without a network"
+    ) -> None:
+        names = f"mnist, optdigits, fashion or kmnist (default: {default})"
+        command.add_argument("--data", default="auto", metavar="NAME", help=names)
 
     command = add(recipes)
     command.add_argument("name", nargs="?", metavar="NAME", help="show this one whole")
@@ -276,7 +272,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add(evaluate)
     command.add_argument("file", metavar="FILE", help="a run kept by train --out")
-    add_data(command)
+    add_data(command, "as trained")
     command.add_argument(
         "--weights", default="last", help="last or best on validation (default: last)"
     )
@@ -294,7 +290,7 @@ def parser() -> argparse.ArgumentParser:
     command = add(study)
     which = "one of documents, tiny, best, members, distilled, variations, tricks and choices"
     command.add_argument("name", metavar="NAME", help=which)
-    command.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1")
+    command.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N-1 (default: 3)")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")
 
     command = add(bench)

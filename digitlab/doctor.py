@@ -48,12 +48,14 @@ def _torch() -> str:
 
 
 def _data() -> str:
-    name = os.environ.get("DIGITLAB_DIGITS") or "mnist"
+    chosen = os.environ.get("DIGITLAB_DIGITS") or "auto"
+    name = "mnist" if chosen == "auto" else chosen
     if name == "optdigits":
         return "optdigits, as DIGITLAB_DIGITS says"
     found = files.find(name)
     if found is None:
-        return f"optdigits, inside scikit-learn; {name} is not here, load() tries to download it"
+        instead = "optdigits, inside scikit-learn; " if chosen == "auto" else ""
+        return f"{instead}{name} is not here, load() tries to download it"
     return f"{name}, from {found.kind}, {len(files.read_all(name, found))} files verified"
 
 

@@ -34,16 +34,18 @@ def layer_output(model: nn.Module, images: Tensor, layer: str) -> Tensor:
         float (N, ...), on the processor.
 
     Raises:
-        ValueError: for an unknown layer, with the nearest known one.
+        ValueError: for a layer that the model never runs, or an unknown one, with the nearest.
     """
     layers = {name: module for name, module in model.named_modules() if name}
     if layer not in layers:
         raise unknown("layer", layer, layers)
     caught: list[Tensor] = []
-    with layers[layer].register_forward_hook(lambda _, __, output: caught.append(output)):
+    with layers[layer].register_forward_hook(lambda _, __, output: caught.append(output.clone())):
         batch = images if images.ndim == 4 else images[None]
         read_logits(model, [batch], len(batch))
-    return caught[-1].detach().cpu()
+    if not caught:
+        raise ValueError(f"this model never runs its layer {layer!r}; choose another one")
+    return caught[-1].cpu()
 
 
 def plot_weights(
@@ -142,6 +144,7 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
     else:
         size = f"{array.shape[1]} x {array.shape[2]}"
         title = f"{count(len(array), 'feature map')} of {size}"
+        title += f", the first {MOST_TILES}" if len(array) > MOST_TILES else ""
         signed = bool(array.min() < 0)
         figure, ax = _shades(ax, array[:MOST_TILES], columns, title=title, signed=signed)
     alt = f"{title}, values from {array.min():.2g} to {array.max():.2g}; number {strength.argmax()}"

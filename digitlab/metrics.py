@@ -67,7 +67,7 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         float64 (N,); its mean is the cross-entropy loss.
     """
-    _classes(logits, labels)
+    _classes(logits, labels, scores=True)
     return -logits.double().log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
 
 
@@ -107,9 +107,9 @@ def calibration(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> Cal
     """
     if bins < 1:
         raise ValueError(f"calibration needs at least 1 bin, not {bins}")
-    right = _classes(probabilities, labels).eq(labels).double()
+    right = _classes(probabilities, labels, scores=True).eq(labels).double()
     sure = probabilities.double().amax(dim=1)
-    if not bool(((sure >= 0) & (sure <= 1 + 1e-6)).all()):
+    if not 0 <= float(probabilities.min()) <= float(sure.max()) <= 1 + 1e-6:
         raise ValueError(
             "probabilities must lie in 0 to 1, but some of these do not (or are NaN); "
             "pass result.probabilities, not result.logits"
@@ -123,7 +123,7 @@ def calibration(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> Cal
     )
 
 
-def _classes(predictions: Tensor, labels: Tensor) -> Tensor:
+def _classes(predictions: Tensor, labels: Tensor, *, scores: bool = False) -> Tensor:
     """Check both and return the predicted classes, int64 (N,)."""
     if not len(labels):
         raise ValueError("there are no digits to judge: labels is empty")
@@ -135,10 +135,9 @@ def _classes(predictions: Tensor, labels: Tensor) -> Tensor:
     classes = predictions
     if predictions.ndim == 2 and predictions.shape[1] == N_CLASSES:
         classes = predictions.argmax(dim=1)
-    elif predictions.ndim != 1:
-        raise ValueError(
-            f"predictions must have the shape (N,) or (N, 10), not {tuple(predictions.shape)}"
-        )
+    elif scores or predictions.ndim != 1:
+        shapes = "(N, 10)" if scores else "(N,) or (N, 10)"
+        raise ValueError(f"predictions must have shape {shapes}, not {tuple(predictions.shape)}")
     for name, values in (("labels", labels), ("predictions", classes)):
         if values.is_floating_point() or not 0 <= int(values.min()) <= int(values.max()) < 10:
             raise ValueError(

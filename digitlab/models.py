@@ -215,6 +215,8 @@ class SmallCNN(nn.Module):
         if unshuffle > 1:
             layers.append(nn.PixelUnshuffle(unshuffle))  # (N, unshuffle ** 2, size, size)
             n_in, kernel, size = unshuffle**2, 3, 28 // unshuffle
+        if len(channels) != len(pools):
+            raise ValueError(f"{len(channels)} channels need as many pools, not {len(pools)}")
         for n_out, pool in zip(channels, pools, strict=True):
             layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
             if pool:  # before norm and ReLU there is less to compute

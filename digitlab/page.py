@@ -101,8 +101,9 @@ def read_page(image: Image.Image | str | os.PathLike[str], model: nn.Module | No
     pixels = [_pixels(np.where(mask, ink, 0)[box]) for mask, box in zip(masks, boxes, strict=True)]
     predictions = predict(model or pretrained(), pixels)
     assert isinstance(predictions, list)
-    swapped = picture.getexif().get(0x0112, 1) >= 5  # EXIF turns it by a quarter
-    size = picture.size[::-1] if swapped else picture.size
+    size = picture.info.get("full_size", picture.size)  # a JPEG may be reduced as it is read
+    if picture.getexif().get(0x0112, 1) >= 5:  # EXIF turns it by a quarter
+        size = size[::-1]
     scale = size[0] / values.shape[1]
     digits = [
         PageDigit(_corners(boxes[i], scale), row, predictions[i])

@@ -152,7 +152,7 @@ def photograph(
         height: of a digit, as a part of the photo's height.
         thickness: of the pen, as a part of the digit's height.
         centre: where the digits lie, as parts of width and height.
-        tilt: of the camera, in degrees clockwise.
+        tilt: of the sheet in the photo, in degrees clockwise.
         perspective: how much narrower the far side of the sheet is, in [0, 0.3].
         shadow: how much light the shadow of a hand takes, in [0, 1].
         blur: of the lens, in pixels.

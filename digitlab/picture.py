@@ -26,7 +26,7 @@ MARKERS = "osD^vP*X"  # one more than colours, so that 56 pairs differ
 WIDTH = 7.0  # inches
 DPI = 100
 MARGINS = 25 / 3  # pixels that constrained layout leaves left and right together
-PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g} %")  # of an axis from 0 to 1
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.5g} %")  # of an axis from 0 to 1
 N_COLORS = 128  # enough for text, lines, grey levels and ink, and a third of the bytes
 
 
@@ -179,9 +179,9 @@ def tiles(
     if scale >= 1:
         scale = int(scale)  # equal pixels look better, and make a quarter of the bytes
     points = 72 * scale / DPI  # of each pixel
-    size = min(9, points * width * min(0.25, 1.6 / max(map(len, texts), default=1)))
+    size = min(9, points * width * min(0.25, 1.6 / max([1, *map(len, texts)])))
     texts = texts if size >= 5 else ()
-    head = max(2, round(0.38 * height)) if any(texts) else 1
+    head = max(1, round(min(0.38 * height, 1.75 * size / points))) if any(texts) else 1
     n_rows = -(-n // columns)
     sheet = np.full((n_rows * (height + head), n_pixels), np.nan, np.float32)
     row, column = np.divmod(np.arange(n), columns)

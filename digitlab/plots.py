@@ -125,7 +125,7 @@ def plot_classes(split: Split, *, columns: int = 10, ax: Axes | None = None) -> 
         row[: len(images)] = images
     title = f"{count(sum(map(len, found)), 'digit')} by class"
     figure, ax, _ = tiles(ax, pictures.reshape(-1, SIZE, SIZE), columns, title=title)
-    for digit, images in enumerate(found):
+    for digit, images in enumerate(found[: len(pictures)]):
         text = str(digit) if len(images) else f"no {digit}"
         ax.text(-4, digit * (SIZE + 1) + SIZE / 2, text, ha="right", va="center")
     rows = [(digit, len(images)) for digit, images in enumerate(found)]
@@ -207,15 +207,14 @@ def plot_averages(split: Split, *, variance: bool = False) -> Picture:
     present = [digit for digit in range(N_CLASSES) if counts[digit]]
     ink, spread = averages.mean(axis=(2, 3)).round(4).tolist()
     title = f"Average of each class over {count(len(split), 'digit')}"
-    alt = (
-        f"{title}: blurred digits; the {max(present, key=ink.__getitem__)} has the most ink, the "
-        f"{min(present, key=ink.__getitem__)} the least; the {max(present, key=spread.__getitem__)}"
-        f" varies most, the {min(present, key=spread.__getitem__)} least."
-    )
+    alt = f"{title}: blurred digits; the {max(present, key=ink.__getitem__)} has the most ink, "
+    alt += f"the {min(present, key=ink.__getitem__)} the least"
+    if variance:
+        alt += f"; the {max(present, key=spread.__getitem__)} varies most, "
+        alt += f"the {min(present, key=spread.__getitem__)} least"
     rows = list(zip(range(N_CLASSES), counts, ink, spread, strict=True))
-    return Picture(
-        figure, tuple(axes), title, alt, rows, ("digit", "count", "mean pixel", "mean variance")
-    )
+    header = ("digit", "count", "mean pixel", "mean variance")
+    return Picture(figure, tuple(axes), title, f"{alt}.", rows, header)
 
 
 def plot_counts(split: Split, *, ax: Axes | None = None) -> Picture:
@@ -366,7 +365,8 @@ def plot_history(
                 subject = f"{run}: {words} {name}" if run else f"{words} {name}"
                 if (part, name, len(runs)) == ("valid", "loss", 1):
                     _mark_lowest(axis, curves.mean(axis=0))
-                facts.append(f"{subject} {_course(curves, up=name == 'accuracy')}")
+                if len(runs) == 1 or part == "valid" or not all(h.valid_loss for h in seeds):
+                    facts.append(f"{subject} {_course(curves, up=name == 'accuracy')}")
                 means = curves.mean(axis=0).round(4).tolist()
                 rows += [(subject, epoch, value) for epoch, value in enumerate(means, start=1)]
         _style_epochs(axis, name)
@@ -380,7 +380,6 @@ def plot_history(
     title = f"{' and '.join(metrics)} over {count(n_epochs, 'epoch')}".capitalize()
     if len(runs) > 1:
         title += f" of {', '.join(runs)}"
-        facts = [fact for fact in facts if ": training" not in fact] or facts
     alt = "; ".join(facts)
     alt = f"{title}. {alt[:1].upper()}{alt[1:]}."
     return Picture(figure, tuple(axes), title, alt, rows, ("curve", "epoch", "value"))
@@ -498,7 +497,7 @@ def _course(curves: np.ndarray, *, up: bool) -> str:
     if len(values) == 1:
         text = f"is {first} after 1 epoch"
     elif first == turn == last:
-        text = f"stays at {first}"
+        text = f"{'stays' if len({*map(say, values)}) == 1 else 'begins and ends'} at {first}"
     elif turn == last:
         text = f"{better} from {first} to {last}"
     elif first == turn:

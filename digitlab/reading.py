@@ -313,9 +313,12 @@ def labelled_folder(folder: str | Path) -> tuple[list[Path], list[int]]:
     manifest = Path(folder) / "manifest.csv"
     if not manifest.is_file():
         raise ValueError(f"there is no {manifest.name} in this folder; it has columns file, label")
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return [manifest.parent / row["file"] for row in rows], [int(row["label"]) for row in rows]
+    with manifest.open(newline="", encoding="utf-8-sig") as file:  # as Excel writes it, too
+        rows = [(row.get("file") or "", row.get("label") or "") for row in csv.DictReader(file)]
+    paths, labels = [manifest.parent / name for name, _ in rows], [label for _, label in rows]
+    if not rows or not all(p.is_file() and n.isdigit() for p, n in zip(paths, labels, strict=True)):
+        raise ValueError(f"each line of {manifest.name} must give a file beside it and its label")
+    return paths, [int(label) for label in labels]
 
 
 def bench_reading(

@@ -83,9 +83,9 @@ class Recipe:
         return tuple(name for name in self.settings() if name not in self.states)
 
     def settings(self) -> dict[str, Any]:
-        """Return every setting of model and training by its name."""
+        """Return the settings by their names; those that are off (None, 0, False) are left out."""
         training = {name: getattr(self, name) for name in TRAINING}
-        used = {name: value for name, value in training.items() if value}
+        used = {k: v for k, v in training.items() if v or (k == "weight_decay" and v == 0)}
         return {"model": self.model, **self.options, **used}
 
     def epochs_for(self, n_train: int) -> int:
@@ -99,7 +99,8 @@ class Recipe:
         Another `model` brings its own options: those that are not named here keep its defaults.
 
         Raises:
-            ValueError: for an unknown setting, with the nearest known one.
+            ValueError: for an unknown setting, with the nearest known one; with another `model`,
+                `build_model` raises it.
         """
         before = self.settings()
         same_model = changes.get("model", self.model) == self.model

@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from torch import Tensor
 
 from digitlab.data import N_CLASSES, SIZE, Split
-from digitlab.metrics import calibration, confusion_matrix, nll
+from digitlab.metrics import calibration, confusion_matrix, nll, recall
 from digitlab.picture import (
     COLORS,
     PERCENT,
@@ -73,7 +73,7 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     alt = f"Confusion matrix: {title}"
     alt += f"; most confused: {'; '.join(said)}." if said else "."
     shown = (100 * shares).round(2) if rates else matrix
-    recalls = shares.diagonal().round(4)
+    recalls = recall(result.predictions, result.labels).numpy().round(4)
     rows = [(digit, *shown[digit].tolist(), recalls[digit]) for digit in range(N_CLASSES)]
     header = ("true class", *(f"as {digit}" for digit in range(N_CLASSES)), "recall")
     return Picture(figure, (ax,), title, alt, rows, header)
@@ -229,12 +229,12 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
     Raises:
         ValueError: for no rows, or rows of several data sets.
     """
+    if not rows:
+        raise ValueError("there are no results to show; measure some with `digitlab study`")
     known = sorted({row["data"] for row in rows})
     if data is not None and data not in known:
         raise unknown("data set in these results", data, known)
     rows = [row for row in rows if data in (None, row["data"])]
-    if not rows:
-        raise ValueError("there are no results to show; measure some with `digitlab study`")
     if len({row["data"] for row in rows}) > 1:
         raise ValueError(
             f"results on {' and '.join(known)} cannot be compared; choose one: data={known[0]!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pickle
@@ -154,11 +155,18 @@ def versions() -> dict[str, str]:
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer over the model's parameters."""
+    """Return the recipe's optimizer over the model's parameters.
+
+    Raises:
+        ValueError: for a setting that this optimizer does not have.
+    """
     chosen = {name: getattr(recipe, name) for name in ("momentum", "betas", "weight_decay")}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    kind = OPTIMIZERS[recipe.optimizer]
+    for name in options.keys() - inspect.signature(kind).parameters.keys():
+        raise ValueError(f"{recipe.optimizer} takes no {name}; replace it as well: {name}=None")
     # fused: one pass over all weights takes a third off a step of the fully connected models
-    return OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, fused=True, **options)
+    return kind(model.parameters(), lr=recipe.lr, fused=True, **options)
 
 
 def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:

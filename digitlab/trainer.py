@@ -35,7 +35,8 @@ COUNTED = 20  # batches at once: one by one costs 3 % of a small step, a whole e
 def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
     """Raise the learning rate to the optimizer's own in a tenth of the steps, then lower it to 0.
 
-    Both in a straight line; momentum stays as the optimizer has it.
+    Both in a straight line; momentum stays as the optimizer has it. After the last step the rate
+    is no longer of use: take a new scheduler before any further one.
 
     Source: Smith and Topin 2018, "Super-convergence".
     """
@@ -44,7 +45,7 @@ def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         highest,
-        total_steps=n_steps,
+        total_steps=max(3, n_steps),
         pct_start=min(0.9, max(0.1, 1.5 / n_steps)),  # PyTorch cannot rise in one step exactly
         anneal_strategy="linear",
         cycle_momentum=False,
@@ -203,8 +204,7 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
     images = (images for images, _ in batches(split, batch_size))
     logits = read_logits(model, images, len(split))
     loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)
-    accuracy = (logits.argmax(dim=1) == split.labels).sum().item() / len(split)
-    return Result(logits, split.labels, loss, accuracy)
+    return Result(logits, split.labels, loss, accuracy(logits, split.labels))
 
 
 class Trainer:
@@ -257,10 +257,8 @@ class Trainer:
         self.schedule = schedule
         self.augment = augment
         self.smoothing = smoothing
-        self.precision = PRECISIONS[precision]
-        self.autocast = (
-            torch.autocast(self.device.type, self.precision) if self.precision else nullcontext()
-        )
+        self.precision, dtype = precision, PRECISIONS[precision]
+        self.autocast = torch.autocast(self.device.type, dtype) if dtype else nullcontext()
         self.teacher = teacher.to(self.device) if teacher else None
         if average is not None and not 0 < average <= 1:
             raise ValueError(f"average is a share of the steps, above 0 up to 1, not {average}")
@@ -337,7 +335,8 @@ class Trainer:
     ) -> Generator[Step, None, None]:
         """Train one batch for each `next`: the loop of `fit`, for who does more in between.
 
-        The epochs so far are in `history`. Random numbers drawn between two steps change nothing.
+        The epochs so far are in `history`. Random numbers drawn on the processor between two
+        steps change nothing; on an accelerator they do, and a resumed training draws others.
         """
         self._check(train, valid, epochs, patience)
         plan = self._plan(train, epochs)
@@ -408,7 +407,7 @@ class Trainer:
             self.averaged.update_parameters(self.model)
         if self.scheduler:
             self.scheduler.step()
-        logits = logits.detach()
+        logits = logits.detach().float()
         if self.smoothing or self.teacher:
             loss = F.cross_entropy(logits, labels)  # to be compared with that of validation
         return loss.item(), logits
@@ -424,7 +423,7 @@ class Trainer:
             "smoothing": self.smoothing,
             "teacher": self.teacher is not None,
             "average": self.average,
-            "precision": str(self.precision or torch.float32).removeprefix("torch."),
+            "precision": self.precision,
         }
 
     def _snapshot(self, plan: dict[str, Any], loader: Loader, history: History) -> dict[str, Any]:

@@ -153,6 +153,13 @@ def test_train_all_trains_the_five_documents(capsys: pytest.CaptureFixture[str])
     assert all(row.keys() >= PROMISED for row in rows)
 
 
+def test_a_training_without_validation_digits_ends_with_a_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", "tiny", "--data", "optdigits", "--epochs", "1"]) == 0
+    assert " -  " in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_train_all_ends_with_a_table(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,20 @@ def test_everything_is_well_where_the_tests_run(elsewhere):
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        ("", "optdigits, inside scikit-learn; mnist is not here, load() tries to download it"),
+        ("auto", "optdigits, inside scikit-learn; mnist is not here, load() tries to download it"),
+        ("fashion", "fashion is not here, load() tries to download it"),
+        ("optdigits", "optdigits, as DIGITLAB_DIGITS says"),
+    ],
+)
+def test_the_data_are_those_that_load_would_take(elsewhere, monkeypatch, chosen, found):
+    monkeypatch.setenv("DIGITLAB_DIGITS", chosen)
+    assert found_by("data").found == found
+
+
 def test_a_failing_check_comes_with_its_cure():
     def look():
         raise ImportError("no module named torch")

@@ -63,6 +63,18 @@ def test_an_unknown_layer_is_answered_with_the_nearest(tiny):
         plots.layer_output(build_model("TwoConv"), tiny[0][0], "layer.3")
 
 
+def test_a_layer_that_never_runs_is_refused(tiny):
+    model = build_model("TwoConv")
+    model.spare = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="never runs its layer 'spare'"):
+        plots.layer_output(model, tiny[0][0], "spare")
+
+
+def test_an_output_is_kept_although_the_next_layer_overwrites_it(tiny):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.ReLU(inplace=True))
+    assert plots.layer_output(model, tiny[0][0], "1").min() < 0
+
+
 # --- Weights ----------------------------------------------------------------------------------
 
 

@@ -87,12 +87,23 @@ def test_a_bin_holds_its_upper_edge():
         (torch.tensor([0, 1, 2, -1]), LABELS, "predictions must be whole numbers"),
         (PREDICTIONS.float(), LABELS, "predictions must be whole numbers"),
         (PREDICTIONS[:3], LABELS, "must be as many"),
-        (torch.zeros(4, 7), LABELS, r"must have the shape \(N,\) or \(N, 10\)"),
+        (torch.zeros(4, 7), LABELS, r"must have shape \(N,\) or \(N, 10\)"),
     ],
 )
 def test_what_cannot_be_judged_is_refused_in_one_sentence(predictions, labels, words):
     with pytest.raises(ValueError, match=words):
         metrics.confusion_matrix(predictions, labels)
+
+
+@pytest.mark.parametrize("judge", [metrics.nll, metrics.calibration])
+def test_classes_alone_say_nothing_about_how_sure_a_model_is(judge):
+    with pytest.raises(ValueError, match=r"must have shape \(N, 10\), not \(4,\)"):
+        judge(PREDICTIONS, LABELS)
+
+
+def test_negative_numbers_are_no_probabilities():
+    with pytest.raises(ValueError, match=r"result\.probabilities"):
+        metrics.calibration(sure(0.9, 2) - torch.eye(10)[:2], LABELS[:2])
 
 
 @pytest.mark.parametrize("bad", [1.5, float("nan")])

@@ -50,15 +50,22 @@ def test_rows_may_tilt_and_digits_may_be_broken() -> None:
 
 
 def test_boxes_are_in_pixels_of_the_upright_picture(tmp_path: Path) -> None:
-    large = two_rows().resize((2000, 1500))
+    large = two_rows().resize((4000, 3000))  # so large that it is reduced as it is read
     exif = Image.Exif()
     exif[0x0112] = 6
     large.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.jpg", exif=exif)
     page = read_page(tmp_path / "a.jpg")
-    assert page.size == (2000, 1500)
+    assert page.size == (4000, 3000)
     left, top, width, height = page[0].box
-    assert (left, top) == pytest.approx((255, 185), abs=40)
-    assert (width, height) == pytest.approx((80, 330), abs=60)
+    assert (left, top) == pytest.approx((510, 370), abs=80)
+    assert (width, height) == pytest.approx((160, 660), abs=120)
+
+
+def test_a_narrow_strip_is_a_page_too() -> None:
+    strip = Image.new("L", (1200, 120), 255)
+    for x in range(100, 1200, 200):
+        ImageDraw.Draw(strip).line([(x, 30), (x - 5, 90)], fill=0, width=8)
+    assert len(read_page(strip)) == 6
 
 
 def test_one_digit_is_a_page_too(handwriting: Digits) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import random
 import time
@@ -140,6 +141,10 @@ def test_a_batch_is_no_single_digit(tiny):
         plots.plot_digit(tiny.images)
 
 
+def test_classes_above_the_last_one_have_no_row(tiny):
+    assert texts(plots.plot_classes(tiny.only(0, 2))) == ["0", "no 1", "2"]
+
+
 def test_averages_are_means_and_variances_of_pixels():
     images = torch.zeros(2, 28, 28, dtype=torch.uint8)
     images[1] = 255
@@ -158,6 +163,11 @@ def test_averages_say_which_class_has_most_ink():
     alt = plots.plot_averages(Split(images, torch.tensor([0, 1, 2]))).alt
 
     assert "the 1 has the most ink, the 0 the least" in alt
+
+
+def test_averages_speak_of_variance_where_they_show_it(tiny):
+    assert "varies" not in plots.plot_averages(tiny).alt
+    assert "varies" in plots.plot_averages(tiny, variance=True).alt
 
 
 def test_counts_are_bars_from_zero_with_their_numbers(tiny):
@@ -255,6 +265,7 @@ def test_loss_and_accuracy_stand_side_by_side():
         ((0.31, 0.08, 0.2), "validation loss falls from 0.31 to 0.08 and rises after epoch 2"),
         ((0.1, 0.3), "validation loss rises from 0.1 to 0.3;"),
         ((0.1, 0.1), "validation loss stays at 0.1;"),
+        ((0.1, 0.3, 0.1), "validation loss begins and ends at 0.1;"),
         ((0.25,), "validation loss is 0.25 after 1 epoch;"),
         ((0.3, math.nan), "validation loss is not a finite number from epoch 2 on;"),
     ],
@@ -269,6 +280,14 @@ def test_accuracy_is_said_in_percent_and_is_better_when_it_rises():
     assert (
         "validation accuracy rises from 95.0 % to 98.0 % and falls after epoch 2 to 97.0 %" in alt
     )
+
+
+def test_a_run_without_validation_is_told_beside_one_with_it():
+    without = dataclasses.replace(history(0.3, 0.1), valid_loss=[], valid_accuracy=[])
+    alt = plots.plot_history({"a": history(0.3, 0.1), "b": without}).alt
+    assert "a: validation accuracy" in alt
+    assert "a: training accuracy" not in alt
+    assert "b: training accuracy" in alt
 
 
 def test_the_lowest_validation_loss_is_marked_where_the_curve_turns():

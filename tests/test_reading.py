@@ -8,7 +8,7 @@ from PIL import Image
 
 from digitlab.data import Digits
 from digitlab.digitize import SWITCHABLE
-from digitlab.reading import ASIDE, KINDS, bench_reading, cleaned, pictures
+from digitlab.reading import ASIDE, KINDS, bench_reading, cleaned, labelled_folder, pictures
 from digitlab.runs import pretrained
 
 
@@ -37,6 +37,21 @@ def test_each_way_of_reading_gets_a_share(optdigits: Digits, folder: Path) -> No
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no manifest.csv in this folder"):
         bench_reading(tmp_path, kinds=[], model=pretrained())
+
+
+@pytest.mark.parametrize("lines", ["", "file,label", "name,digit\n0.png,4", "file,label\n9.png,4"])
+def test_a_folder_with_wrong_labels_is_refused_before_the_long_work(
+    lines: str, folder: Path
+) -> None:
+    (folder / "manifest.csv").write_text(lines, "utf-8")
+    with pytest.raises(ValueError, match=r"each line of manifest\.csv"):
+        bench_reading(folder, model=pretrained())
+
+
+def test_labels_may_come_from_excel(folder: Path) -> None:
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text("utf-8"), "utf-8-sig")
+    assert len(labelled_folder(folder)[0]) == 4
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *ASIDE])

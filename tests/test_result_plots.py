@@ -87,6 +87,9 @@ def test_confusion_of_a_class_without_digits_is_an_empty_row(tiny):
     picture = plots.plot_confusion(result(tiny.only(1, 2).labels))
 
     assert texts(picture) == ["4", "4"]
+    recalls = [row[-1] for row in picture.rows]
+    assert recalls[1:3] == [1, 1]
+    assert np.isnan(recalls[0])
 
 
 def test_labels_out_of_range_are_refused():
@@ -263,6 +266,12 @@ def test_seconds_can_be_read_off_however_close_they_lie(longest):
     assert sum(left <= tick <= right for tick in axis.get_xticks()) >= 3
 
 
+def test_ticks_of_results_that_lie_close_together_differ():
+    axis = plots.plot_results([row("a", 0.9911), row("a", 0.9912)]).axes[0].yaxis
+    labels = axis.get_major_formatter().format_ticks(axis.get_majorticklocs())
+    assert len(labels) == len(set(labels))
+
+
 def test_seeds_that_agree_have_no_reach():
     picture = plots.plot_results([row("a", 0.99)] * 3)  # the mean is rounded upwards
     assert picture.rows[0][:2] == ("a", 0.99)
@@ -278,7 +287,11 @@ def test_results_of_several_data_sets_must_be_chosen_from():
 
 @pytest.mark.parametrize(
     ("rows", "data", "words"),
-    [([], None, "no results to show"), ([row("a", 0.9)], "mnits", "did you mean 'mnist'")],
+    [
+        ([], None, "no results to show"),
+        ([], "mnist", "no results to show"),
+        ([row("a", 0.9)], "mnits", "did you mean 'mnist'"),
+    ],
 )
 def test_missing_results_are_refused_in_one_sentence(rows, data, words):
     with pytest.raises(ValueError, match=words):

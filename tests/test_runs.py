@@ -369,7 +369,7 @@ def test_resuming_on_other_digits_is_refused(
         train(resume=saved, digits=fewer)
 
 
-def start_training(out: Path, *, epochs: int) -> subprocess.Popen[str]:
+def start_training(out: Path, *options: str, epochs: int) -> subprocess.Popen[str]:
     """Start the command line in another process, and wait for the first epoch's file."""
     code = (  # a process started in the background may have been told to ignore Ctrl-C
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -377,7 +377,7 @@ def start_training(out: Path, *, epochs: int) -> subprocess.Popen[str]:
     )
     command = ["train", "two-conv", "--data", "optdigits", "--epochs", str(epochs)]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *command, "--out", str(out)],
+        [sys.executable, "-c", code, *command, *options, "--out", str(out)],
         env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -411,11 +411,11 @@ def test_a_killed_training_goes_on_to_the_same_bits(optdigits: Digits, tmp_path:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
     out = tmp_path / "my run.pt"
-    process = start_training(out, epochs=400)
+    process = start_training(out, "--precision", "bfloat16", epochs=400)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert f"go on with: digitlab train --resume '{out}'" in errors
+    assert f"go on with: digitlab train --resume '{out}' --precision bfloat16" in errors
     assert "Traceback" not in errors
     run = load_run(out)
     assert "interrupted in epoch" in run.history.stopped
@@ -590,6 +590,13 @@ def test_the_optimizer_takes_what_the_recipe_says_and_else_keeps_its_own() -> No
     assert (best.momentum, best.weight_decay) == (0.9, 0.0005)
     assert (options["fast"]["betas"], options["fast"]["weight_decay"]) == ((0.7, 0.9), 0.01)
     assert options["lenet-sgd"]["weight_decay"] == 0
+
+
+def test_a_setting_that_an_optimizer_does_not_have_is_named() -> None:
+    with pytest.raises(
+        ValueError, match="Adam takes no momentum; replace it as well: momentum=None"
+    ):
+        build_trainer(RECIPES["lenet-sgd"].replace(optimizer="Adam"))
 
 
 def test_a_misspelt_augmentation_is_answered_with_the_nearest_one() -> None:

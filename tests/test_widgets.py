@@ -156,6 +156,16 @@ def test_the_browser_turns_pages_to_the_last_digit(tiny):
     assert grids[1] == f"Digits 31 to 40 of 40: {labels}."
 
 
+def test_another_class_is_drawn_once(tiny, monkeypatch):
+    browser = SampleBrowser(tiny)
+    browser.page.value, browser.place.value = 2, 3
+    drawn, plot = [], browser._plot_grid
+    monkeypatch.setattr(browser, "_plot_grid", lambda: drawn.append(browser.page.value) or plot())
+    browser.digit.value = 7
+    assert drawn == [1]
+    assert browser.place.value == 3
+
+
 def test_the_browser_enlarges_each_digit_with_its_values(tiny):
     browser = SampleBrowser(tiny)
     browser.digit.value = 7
@@ -230,6 +240,7 @@ def test_the_explorer_turns_pages_to_the_last_digit(tiny, result):
     assert len(pictures) == 4
     explorer.kind.value = "right"
     assert explorer.page.value == 1
+    assert shown(explorer)[1].startswith("1 to 12 of ")
 
 
 def test_an_empty_cell_is_said_to_be_empty(tiny, result):

@@ -83,12 +83,11 @@ class ConfusionExplorer(Explorer):
         order = sure.argsort(descending=self.order.value == "surest first", stable=True)
         self.positions = positions[order]
         n_pages = max(1, math.ceil(len(positions) / PER_PAGE))
-        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
         show(self._matrix, self._plot_matrix())
         if self.page.value == 1:
             self._draw()
-        else:
-            self.page.value = 1
+        self.page.value = 1
+        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
 
     def _draw(self, _: object = None) -> None:
         show(self._digits, self._plot_digits())
@@ -123,7 +122,8 @@ class ConfusionExplorer(Explorer):
             columns=COLUMNS,
             title=f"{count(n, 'digit')}, {self.order.value}:\n{self._cell}",
         )
-        return dataclasses.replace(picture, alt=picture.alt.replace("\n", " "))
+        alt = f"{first + 1} to {first + len(shown)} of {picture.alt}"
+        return dataclasses.replace(picture, alt=alt.replace("\n", " "))
 
     def snapshot(self) -> Picture:
         return sheet([[self._plot_matrix(), self._plot_digits()]], "Confusion explorer")

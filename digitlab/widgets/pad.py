@@ -164,7 +164,8 @@ class DigitPad(Explorer):
         paper.set(xticks=[], yticks=[])
         probabilities = self.drawing.probabilities or [0.0] * N_CLASSES
         bars.bar(range(N_CLASSES), probabilities, color=COLORS[0])
-        bars.set(xticks=range(N_CLASSES), ylim=(0, 1), xlabel="digit", title=self.drawing.message)
+        bars.set(xticks=range(N_CLASSES), ylim=(0, 1), xlabel="digit")
+        bars.set_title(fill(self.drawing.message, 45))
         bars.yaxis.set_major_formatter(PERCENT)
         for i, (name, grey) in enumerate(steps.items()):
             axis = lower.add_subplot(1, len(steps), i + 1)

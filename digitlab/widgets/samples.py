@@ -68,11 +68,10 @@ class SampleBrowser(Explorer):
         self._positions = chosen.nonzero()[:, 0]
         n_pages = math.ceil(len(self._positions) / PER_PAGE)
         show(self._average, self._plot_average())
-        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
         if self.page.value == 1:
             self._draw()
-        else:
-            self.page.value = 1
+        self.page.value = 1
+        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
 
     def _draw(self, _: object = None) -> None:
         """Show the page, and enlarge the digit at the chosen place."""
