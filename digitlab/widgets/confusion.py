@@ -84,10 +84,11 @@ class ConfusionExplorer(Explorer):
         self.positions = positions[order]
         n_pages = max(1, math.ceil(len(positions) / PER_PAGE))
         show(self._matrix, self._plot_matrix())
-        if self.page.value == 1:
-            self._draw()
-        self.page.value = 1
+        turned = self.page.value > 1
+        self.page.value = 1  # draws where another page was shown
         self.page.max, self.page.unit = n_pages, f"of {n_pages}"
+        if not turned:
+            self._draw()
 
     def _draw(self, _: object = None) -> None:
         show(self._digits, self._plot_digits())

@@ -68,10 +68,11 @@ class SampleBrowser(Explorer):
         self._positions = chosen.nonzero()[:, 0]
         n_pages = math.ceil(len(self._positions) / PER_PAGE)
         show(self._average, self._plot_average())
-        if self.page.value == 1:
-            self._draw()
-        self.page.value = 1
+        turned = self.page.value > 1
+        self.page.value = 1  # draws where another page was shown
         self.page.max, self.page.unit = n_pages, f"of {n_pages}"
+        if not turned:
+            self._draw()
 
     def _draw(self, _: object = None) -> None:
         """Show the page, and enlarge the digit at the chosen place."""
