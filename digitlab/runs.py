@@ -163,8 +163,9 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     chosen = {name: getattr(recipe, name) for name in ("momentum", "betas", "weight_decay")}
     options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     kind = OPTIMIZERS[recipe.optimizer]
-    for name in options.keys() - inspect.signature(kind).parameters.keys():
-        raise ValueError(f"{recipe.optimizer} takes no {name}; replace it as well: {name}=None")
+    unfit = sorted(options.keys() - inspect.signature(kind).parameters.keys())
+    if unfit:
+        raise ValueError(f"{recipe.optimizer} takes no {', '.join(unfit)}; replace it by None, too")
     # fused: one pass over all weights takes a third off a step of the fully connected models
     return kind(model.parameters(), lr=recipe.lr, fused=True, **options)
 

@@ -204,3 +204,8 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(images):
 def test_an_ensemble_of_one_says_the_same(images):
     member = build_model("fast", seed=0).eval()
     assert torch.equal(Ensemble([member])(images).argmax(dim=1), member(images).argmax(dim=1))
+
+
+def test_channels_without_pools_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 channels need as many pools, not 2"):
+        build_model("fast", channels=(16, 32, 64))

@@ -141,6 +141,10 @@ def test_a_batch_is_no_single_digit(tiny):
         plots.plot_digit(tiny.images)
 
 
+def test_empty_titles_hide_the_labels(tiny):
+    assert not any(texts(plots.plot_digits(tiny[:5], titles=[""] * 5)))
+
+
 def test_classes_above_the_last_one_have_no_row(tiny):
     assert texts(plots.plot_classes(tiny.only(0, 2))) == ["0", "no 1", "2"]
 

@@ -229,3 +229,9 @@ def test_recipe_shows_whose_decision_each_setting_is():
 def test_recipes_are_read_without_torch():
     code = "import sys, digitlab.recipes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_weight_decay_of_0_is_shown_since_it_differs_from_that_of_pytorch() -> None:
+    recipe = RECIPES["fast"].replace(weight_decay=0.0)
+    assert "weight_decay=0.0" in repr(recipe)
+    assert "weight_decay" not in repr(RECIPES["fast"])

@@ -593,9 +593,7 @@ def test_the_optimizer_takes_what_the_recipe_says_and_else_keeps_its_own() -> No
 
 
 def test_a_setting_that_an_optimizer_does_not_have_is_named() -> None:
-    with pytest.raises(
-        ValueError, match="Adam takes no momentum; replace it as well: momentum=None"
-    ):
+    with pytest.raises(ValueError, match="Adam takes no momentum; replace it by None, too"):
         build_trainer(RECIPES["lenet-sgd"].replace(optimizer="Adam"))
 
 
