@@ -73,7 +73,8 @@ class Picture:
         drawn = io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 1})
         with Image.open(drawn) as image:
-            small = image.convert("RGB").quantize(N_COLORS, dither=Image.Dither.NONE)
+            # by this method a thin red stroke stays red
+            small = image.convert("RGB").quantize(N_COLORS, Image.Quantize.MAXCOVERAGE, kmeans=1)
         return described_png(small, self.title, self.alt)
 
     def svg(self) -> bytes:
@@ -233,13 +234,13 @@ def listed(words: Sequence[str], most: int = 10) -> str:
 
 
 def need_digits(digits: Sized) -> None:
-    """Refuse an empty split.
+    """Refuse an empty split, and a whole data set.
 
     Raises:
-        ValueError: where it holds no digits.
+        ValueError: where it holds no digits of its own.
     """
-    if not len(digits):
-        raise ValueError("this split holds no digits, so there is nothing to show")
+    if not isinstance(digits, Sized) or not len(digits):
+        raise ValueError("there is nothing to show: take a split with digits, as digits.train")
 
 
 def need_numbers(values: np.ndarray, what: str) -> None:

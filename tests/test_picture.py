@@ -9,7 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from digitlab.picture import Picture, canvas, count, img_tag, listed, tiles
+from digitlab.paper import photograph
+from digitlab.picture import DPI, Picture, canvas, count, img_tag, listed, tiles
+from digitlab.plots import plot_steps
 
 ALT = 'Loss falls from 0.3 to 0.1 <slowly> & "surely"'
 
@@ -50,6 +52,26 @@ def test_png_carries_title_and_alternative_text(picture, tmp_path):
     with Image.open(path) as image:
         assert image.info["Title"] == "Loss"
         assert image.info["Description"] == ALT
+
+
+def strongest_inks(png: io.BytesIO) -> np.ndarray:
+    """Return by how much red, green and blue rise above the other two, where they do most."""
+    pixels = np.asarray(Image.open(png).convert("RGB")).reshape(-1, 3).astype(int)
+    above = 2 * pixels - pixels.sum(axis=1, keepdims=True)
+    return np.sort(above, axis=0)[-50:].mean(axis=0)
+
+
+def test_thin_strokes_in_photos_keep_their_colours(optdigits):
+    digit = optdigits.test.images[1].numpy()
+    photos = {
+        pen: np.asarray(photograph(digit, paper="squared", pen=pen, seed=1))
+        for pen in ("red", "green", "blue")
+    }
+    picture = plot_steps(photos)
+    drawn = io.BytesIO()
+    picture.figure.savefig(drawn, format="png", dpi=DPI)
+    kept = strongest_inks(io.BytesIO(picture.png()))
+    np.testing.assert_allclose(kept, strongest_inks(drawn), atol=15)
 
 
 def test_png_keeps_letters_beyond_latin(tmp_path):
