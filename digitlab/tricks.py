@@ -138,5 +138,7 @@ CHOICES = tuple(
         "weight decay 0.0002": BEST.replace(weight_decay=0.0002),
         "wider layers": BEST.replace(channels=(16, 16, 48, 48, 96, 96)),
         "half as wide again": WIDE,
+        "64 passes": BEST.replace(epochs=64),
+        "twice the bending": BEST.replace(augment=(BEST.augment or {}) | {"elastic": 1.0}),
     }.items()
 )

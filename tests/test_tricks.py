@@ -94,13 +94,16 @@ def test_the_compiled_model_is_the_one_that_is_judged() -> None:
 
 def test_what_was_tried_on_best_differs_from_it_as_its_name_says() -> None:
     best = RECIPES["best"]
-    as_it_is, decay, *wider = (choice.recipe for choice in CHOICES)
+    as_it_is, decay, wider, widest, longer, bent = (choice.recipe for choice in CHOICES)
     assert as_it_is == best
     assert decay == best.replace(weight_decay=0.0002)
-    for recipe in wider:
+    for recipe in (wider, widest):
         channels = recipe.options["channels"]
         assert recipe == best.replace(channels=channels)
         assert sum(channels) > sum(best.options["channels"])
+    assert longer == best.replace(epochs=64)
+    assert bent == best.replace(augment=bent.augment)
+    assert bent.augment == best.augment | {"elastic": 2 * best.augment["elastic"]}
     assert {choice.precision for choice in CHOICES} == {"bfloat16"}
 
 
