@@ -197,10 +197,10 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
     """Judge a model on every digit of a split; its mode is put back afterwards.
 
     Raises:
-        ValueError: for an empty split.
+        ValueError: for an empty split, or something else.
     """
-    if not len(split):
-        raise ValueError("there is no digit in this split to judge the model by")
+    if not isinstance(split, Split) or not len(split):
+        raise ValueError("a model is judged by a split such as digits.test, with a digit or more")
     images = (images for images, _ in batches(split, batch_size))
     logits = read_logits(model, images, len(split))
     loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)

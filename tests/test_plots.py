@@ -242,8 +242,14 @@ def test_a_digit_that_came_as_pixels_has_no_steps():
     ],
 )
 def test_an_empty_split_is_refused(plot):
-    with pytest.raises(ValueError, match="this split holds no digits"):
+    with pytest.raises(ValueError, match="take a split with digits"):
         plot(EMPTY)
+
+
+@pytest.mark.parametrize("plot", [plots.plot_digits, plots.plot_averages, plots.plot_counts])
+def test_a_whole_data_set_is_refused(plot, optdigits):
+    with pytest.raises(ValueError, match="take a split with digits"):
+        plot(optdigits)
 
 
 # --- Training ---------------------------------------------------------------------------------

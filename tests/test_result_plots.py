@@ -201,7 +201,7 @@ def test_too_many_predictions_are_refused():
 
 @pytest.mark.parametrize("plot", [plots.plot_predictions, plots.plot_mistakes])
 def test_an_empty_split_is_refused(tiny, plot):
-    with pytest.raises(ValueError, match="this split holds no digits"):
+    with pytest.raises(ValueError, match="take a split with digits"):
         plot(tiny[:0], result(tiny.labels[:0]))
 
 

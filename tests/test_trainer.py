@@ -562,9 +562,12 @@ def test_evaluate_puts_the_mode_back_after_an_error(tiny: Split) -> None:
     assert model.training
 
 
-def test_evaluate_needs_a_digit_and_no_parameters(tiny: Split) -> None:
-    with pytest.raises(ValueError, match="no digit in this split"):
-        evaluate(small_model(), tiny[:0])
+def test_evaluate_needs_a_split_with_a_digit_and_no_parameters(
+    tiny: Split, optdigits: Digits
+) -> None:
+    for digits in (tiny[:0], optdigits):
+        with pytest.raises(ValueError, match=r"judged by a split such as digits\.test"):
+            evaluate(small_model(), digits)
     ten_rows = nn.Sequential(nn.Flatten(), nn.AdaptiveAvgPool1d(10))
     assert evaluate(ten_rows, tiny).logits.shape == (40, 10)
 
