@@ -188,7 +188,7 @@ def test_another_class_begins_on_its_first_page(tiny):
 
 def test_a_class_without_digits_is_not_offered(tiny):
     assert SampleBrowser(tiny.only(2, 5)).digit.values == ["all", 2, 5]
-    with pytest.raises(ValueError, match="no digits"):
+    with pytest.raises(ValueError, match="take a split with digits"):
         SampleBrowser(tiny[:0])
 
 
