@@ -233,7 +233,7 @@ def listed(words: Sequence[str], most: int = 10) -> str:
     return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
 
 
-def need_digits(digits: Sized) -> None:
+def need_digits(digits: object) -> None:
     """Refuse an empty split, and a whole data set.
 
     Raises:
