@@ -292,10 +292,8 @@ def plot_reading(measured: Mapping[str, Any]) -> Picture:
         ax.text(column, row, f"{100 * share:.3g}", color=color, size=8, ha="center", va="center")
     names = [way.replace("without ", "without: ") for way in ways]
     names = [{"usual": "usual way", "digitize": "all steps"}.get(name, name) for name in names]
-    ax.set_xticks(range(len(ways)), names, size=8, rotation=40)
-    for label in ax.get_xticklabels():
-        label.set(ha="left", rotation_mode="anchor")
-    ax.xaxis.tick_top()
+    ax.xaxis.tick_top()  # first, or labels below are the ones that are turned
+    ax.set_xticks(range(len(ways)), names, size=8, rotation=40, ha="left", rotation_mode="anchor")
     ax.set_yticks(range(len(kinds)), list(kinds), size=8)
     few = f"{measured['n_skipped']} where a step is left out"
     ax.set_xlabel(f"percent of {measured['n']} digits read correctly, of {few}", size=9)

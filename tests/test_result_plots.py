@@ -328,6 +328,16 @@ def test_reading_shows_each_kind_and_way_in_percent():
     assert picture.rows == [("scan", 0.4, 0.99, 0.9, 0.98), ("photo", 0.1, 0.97, 0.2, 0.96)]
 
 
+def test_names_of_the_ways_begin_above_their_columns():
+    picture = plots.plot_reading(MEASURED)
+    picture.figure.canvas.draw()
+    ax = picture.axes[0]
+    for column, label in enumerate(ax.get_xticklabels()):
+        begin = label.get_window_extent().x0
+        middle = ax.transData.transform((column, 0))[0]
+        assert abs(begin - middle) < 8
+
+
 def test_reading_says_what_the_steps_are_worth():
     alt = plots.plot_reading(MEASURED).alt
     assert "The usual way reads 25% on average over the kinds, all steps 98.0%" in alt
