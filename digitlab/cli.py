@@ -253,9 +253,7 @@ def parser() -> argparse.ArgumentParser:
     command = add(data)
     command.add_argument("name", nargs="?", default="auto", metavar="NAME", help="of the data set")
     command.add_argument("--folder", help="where to look first")
-    command.add_argument(
-        "--by", default="digit", help="split by digit or by writer (default: digit)"
-    )
+    command.add_argument("--by", default="digit", help="split by digit (default) or by writer")
 
     command = add(train)
     command.add_argument(
@@ -288,7 +286,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--no-browser", action="store_true", help="only print the address")
 
     command = add(study)
-    which = "one of documents, tiny, best, members, distilled, variations, tricks and choices"
+    which = "documents, tiny, best, narrow, members, distilled, variations, tricks, choices, widths"
     command.add_argument("name", metavar="NAME", help=which)
     command.add_argument("--seeds", type=int, default=3, metavar="N", help="0 to N-1 (default: 3)")
     command.add_argument("--readme", metavar="FILE", help="put the table of results there")

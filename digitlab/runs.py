@@ -378,7 +378,8 @@ def results(
     """Return the stored results of trainings: one dict for each recipe, data set and seed.
 
     Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
-    "tricks" and "choices", judged by validation alone, are returned only where they are asked for.
+    "tricks", "choices" and "widths", judged by validation alone, are returned only where they are
+    asked for.
     """
     return [
         row
@@ -426,7 +427,7 @@ def pretrained(name: str = "best") -> nn.Module:
 
 
 def pretrained_ensemble() -> Ensemble:
-    """Return `best` and four networks like it, which come with digitlab, as one.
+    """Return `best` and four narrower networks, which come with digitlab, as one.
 
     The four learned by another optimizer, each from another seed, to err on other digits.
     """

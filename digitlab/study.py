@@ -21,7 +21,7 @@ from digitlab.data import Digits, load
 from digitlab.recipes import RECIPES, Recipe, document_recipes
 from digitlab.registry import Registry
 from digitlab.runs import PACKAGE, Run, pretrained_ensemble, read_rows, train, versions
-from digitlab.tricks import CHOICES, TRICKS, WIDE, Trick, try_trick
+from digitlab.tricks import CHOICES, NARROW, TRICKS, WIDTHS, Trick, on_other_writers, try_trick
 
 DATA_SETS = ("mnist", "optdigits")
 
@@ -55,11 +55,13 @@ VARIATIONS = tuple(  # the documents' networks, trained longer on digits that ar
     RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs)
     for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
 )
-MEMBER = RECIPES["best"].replace(  # learns otherwise than `best`, to err on other digits
+MEMBER = NARROW.replace(  # learns otherwise than `best`, to err on other digits
     name="member", optimizer="AdamW", lr=0.003, momentum=None, weight_decay=None, epochs=24
 )
-STUDENT = RECIPES["best"].replace(name="best, taught by an ensemble")
-WIDE_STUDENT = WIDE.replace(name="half as wide again, taught by an ensemble")
+STUDENTS = (
+    NARROW.replace(name="narrow, taught by an ensemble"),
+    RECIPES["best"].replace(name="best, taught by an ensemble", epochs=44),
+)
 in_bfloat16 = partial(train, precision="bfloat16")
 STUDIES = Registry(
     "study",
@@ -67,11 +69,13 @@ STUDIES = Registry(
         "documents": Study((*(recipe.name for recipe in document_recipes()), "fast"), ships=1),
         "tiny": Study(("tiny",), ships=1),
         "best": Study(("best",), train=in_bfloat16, ships=1),
+        "narrow": Study((NARROW,), train=in_bfloat16),
         "members": Study((MEMBER,), ("mnist",), train=in_bfloat16, ships=4),
-        "distilled": Study((STUDENT, WIDE_STUDENT), ("mnist",), train=distil),
+        "distilled": Study(STUDENTS, ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
         "choices": Study(CHOICES, ("mnist",), by="writer", train=try_trick),
+        "widths": Study(WIDTHS, ("mnist",), by="writer", train=on_other_writers),
     },
 )
 

@@ -4,10 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-from digitlab.data import Digits, as_pixels
+from digitlab import tricks
+from digitlab.data import Digits, Split, as_pixels
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from digitlab.tricks import CHOICES, FAST, TRICKS, Trick, try_trick
+from digitlab.tricks import (
+    CHOICES,
+    FAST,
+    NARROW,
+    TRICKS,
+    WIDTHS,
+    Trick,
+    on_other_writers,
+    try_trick,
+)
 
 BY_NAME = {trick.name.removeprefix("fast: "): trick for trick in TRICKS}
 
@@ -40,6 +50,27 @@ def test_a_trick_that_fails_leaves_threads_as_they_were(few: Digits) -> None:
     with pytest.raises(ValueError, match="at least one digit"):
         try_trick(Trick("one thread", n_threads=1), nothing, seed=0)
     assert torch.get_num_threads() == n_threads
+
+
+def test_each_seed_holds_out_another_fifth_of_the_writers(
+    optdigits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = optdigits.train[:200]
+    split = Split(split.images, split.labels, torch.arange(200) // 8)  # 25 writers
+    digits = Digits("few", split[:160], split[160:], optdigits.test, "", "")
+    judged = []
+
+    def train(trick: Trick, parted: Digits, *, seed: int) -> dict[str, int]:
+        assert len(parted.train) == 160
+        assert not set(parted.train.writers.tolist()) & set(parted.valid.writers.tolist())
+        judged.extend(parted.valid.writers.unique().tolist())
+        return {"seed": seed}
+
+    monkeypatch.setattr(tricks, "try_trick", train)
+    rows = [on_other_writers(TRICKS[0], digits, seed=seed) for seed in range(5)]
+    assert rows == [{"seed": seed, "n_valid": 40} for seed in range(5)]
+    assert sorted(judged) == list(range(25))
+    assert [trick.recipe for trick in WIDTHS] == [NARROW, RECIPES["best"]]
 
 
 def test_an_interrupted_trick_is_no_result(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,18 +123,17 @@ def test_the_compiled_model_is_the_one_that_is_judged() -> None:
     assert trainer.model._compiled_call_impl
 
 
-def test_what_was_tried_on_best_differs_from_it_as_its_name_says() -> None:
-    best = RECIPES["best"]
+def test_what_was_tried_on_the_way_to_best_differs_as_its_name_says() -> None:
     as_it_is, decay, wider, widest, longer, bent = (choice.recipe for choice in CHOICES)
-    assert as_it_is == best
-    assert decay == best.replace(weight_decay=0.0002)
+    assert as_it_is == NARROW
+    assert decay == NARROW.replace(weight_decay=0.0002)
     for recipe in (wider, widest):
         channels = recipe.options["channels"]
-        assert recipe == best.replace(channels=channels)
-        assert sum(channels) > sum(best.options["channels"])
-    assert longer == best.replace(epochs=64)
-    assert bent == best.replace(augment=bent.augment)
-    assert bent.augment == best.augment | {"elastic": 2 * best.augment["elastic"]}
+        assert recipe == NARROW.replace(channels=channels)
+        assert sum(channels) > sum(NARROW.options["channels"])
+    assert longer == NARROW.replace(epochs=64)
+    assert bent == NARROW.replace(augment=bent.augment)
+    assert bent.augment == NARROW.augment | {"elastic": 2 * NARROW.augment["elastic"]}
     assert {choice.precision for choice in CHOICES} == {"bfloat16"}
 
 
