@@ -16,7 +16,8 @@ from digitlab.runs import build_trainer
 from digitlab.trainer import Trainer, evaluate
 
 FAST, BEST = RECIPES["fast"], RECIPES["best"]
-NARROW = BEST.replace(name="narrow", channels=(16, 16, 32, 32, 64, 64), epochs=44)  # at first
+# `best` as it was at first
+NARROW = BEST.replace(name="narrow", channels=(16, 16, 32, 32, 64, 64), epochs=44)
 
 
 @dataclass(frozen=True)

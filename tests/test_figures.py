@@ -113,7 +113,7 @@ def test_readme_tells_by_what_the_width_was_chosen():
         n_valid += row["n_valid"] / 2
     assert (
         f"the narrow network misreads {misread['narrow']:.0f} and `best` {misread['best']:.0f} of "
-        f"{n_valid:.0f} (`digitlab study widths`)"
+        f"{n_valid:,.0f} (`digitlab study widths`)".replace(",", " ")
     ) in " ".join(README.split())
 
 
