@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -29,7 +29,7 @@ from digitlab.tables import html_table
 Loader = DataLoader[tuple[Tensor, Tensor]]
 Augment = Callable[[Tensor], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
-COUNTED = 20  # batches at once: one by one costs 3 % of a small step, a whole epoch takes memory
+COUNTED = 100  # batches at once: one by one costs 3 % of a small step, a whole epoch takes memory
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
@@ -95,7 +95,7 @@ class History:
         return html_table(rows, header=["epoch", *columns], caption=self.stopped)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # frozen, it would take three times as long to make
 class Step:
     """Say where a training stands after one batch, the `batch`-th of an epoch.
 
@@ -345,7 +345,7 @@ class Trainer:
         n_steps = epochs * n_batches
         self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
         self.best_weights = None
-        with _own_randomness(self.seed) as lent:
+        with _own_randomness(self.seed) as swap_randomness:
             self.history = history = self._restore(resume, plan, loader) if resume else History()
             self.state = self._snapshot(plan, loader, history)
             for epoch in range(len(history) + 1, epochs + 1):
@@ -361,15 +361,18 @@ class Trainer:
                             f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning "
                             f"rate {lr:.3g}; try a learning rate ten times smaller"
                         )
-                    losses += loss * len(labels)
+                    losses += loss * labels.numel()
                     said.append(logits)
                     truth.append(labels)
                     if len(said) == COUNTED or batch == n_batches:
                         n_correct += int(torch.cat(said).argmax(1).cpu().eq(torch.cat(truth)).sum())
                         said, truth = [], []
                     seconds += time.perf_counter() - start
-                    with lent():
+                    swap_randomness()
+                    try:
                         yield Step(epoch, batch, n_batches, loss, logits, labels)
+                    finally:
+                        swap_randomness()
                     start = time.perf_counter()
                 judged = evaluate(self.trained, valid) if valid else None
                 history.seconds.append(seconds)
@@ -513,25 +516,22 @@ def _mean_of_last(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tens
 
 
 @contextmanager
-def _own_randomness(seed: int) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """Seed dropout and augmentation; what is yielded lends the global generator back meanwhile."""
-    theirs = torch.get_rng_state()
+def _own_randomness(seed: int) -> Iterator[Callable[[], None]]:
+    """Seed dropout and augmentation; yield what swaps the global generator for the caller's own."""
+    other = torch.get_rng_state()
 
-    @contextmanager
-    def lent() -> Iterator[None]:
-        nonlocal theirs
-        ours = torch.get_rng_state()
-        torch.set_rng_state(theirs)
-        try:
-            yield
-        finally:
-            theirs = torch.get_rng_state()
-            torch.set_rng_state(ours)
+    def swap() -> None:
+        nonlocal other
+        this = torch.get_rng_state()
+        torch.set_rng_state(other)
+        other = this
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield lent
-    torch.set_rng_state(theirs)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            yield swap
+    finally:
+        torch.set_rng_state(other)
 
 
 def _progress() -> Any:
