@@ -36,8 +36,7 @@ class PixelInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if images.shape[-1] != self.size:
-            size = (self.size, self.size)
-            images = F.interpolate(images, size, mode="bilinear", antialias=True)
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
         as_it_is = (self.mean, self.std) == (0, 1)
         return images if as_it_is else (images - self.mean) / self.std  # (N, 1, size, size)
 
@@ -193,6 +192,17 @@ class LeNet5(nn.Module):
         return self.layers(images)
 
 
+class Flatten(nn.Flatten):
+    """Flatten; where the maps lie in memory as channels last, their gradient will, too."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        order = torch.channels_last
+        if maps.requires_grad and maps.is_contiguous(memory_format=order):
+            # else ReLU and batch norm would go through two orders at once
+            maps.register_hook(lambda gradient: gradient.to(memory_format=order))
+        return super().forward(maps)
+
+
 class SmallCNN(nn.Module):
     """Convolutions with batch norm and pooling before ReLU, one linear layer: quick to train.
 
@@ -201,6 +211,7 @@ class SmallCNN(nn.Module):
         pools: whether pooling follows each convolution and halves the picture's sides.
         unshuffle: first make one channel of each pixel in a square of this many pixels a side:
             the same pixels at fewer places, where all convolutions look at 3 x 3.
+        first_norm: whether batch norm follows the first convolution, too.
     """
 
     def __init__(
@@ -208,23 +219,23 @@ class SmallCNN(nn.Module):
         channels: tuple[int, ...] = (16, 32, 64),
         pools: tuple[bool, ...] = (True, True, True),
         unshuffle: int = 1,
+        first_norm: bool = True,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [PixelInput()]  # (N, 1, 28, 28)
-        n_in, kernel, size = 1, 5, 28
-        if unshuffle > 1:
-            layers.append(nn.PixelUnshuffle(unshuffle))  # (N, unshuffle ** 2, size, size)
-            n_in, kernel, size = unshuffle**2, 3, 28 // unshuffle
+        n_in, kernel, size = unshuffle**2, 3 if unshuffle > 1 else 5, 28 // unshuffle
+        layers += [nn.PixelUnshuffle(unshuffle)] if unshuffle > 1 else []  # (N, n_in, size, size)
         if len(channels) != len(pools):
             raise ValueError(f"{len(channels)} channels need as many pools, not {len(pools)}")
-        for n_out, pool in zip(channels, pools, strict=True):
-            layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=False))
+        for i, (n_out, pool) in enumerate(zip(channels, pools, strict=True)):
+            norm = [nn.BatchNorm2d(n_out)] if first_norm or i > 0 else []
+            layers.append(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2, bias=not norm))
             if pool:  # before norm and ReLU there is less to compute
                 layers.append(nn.MaxPool2d(2))
                 size //= 2
-            layers += [nn.BatchNorm2d(n_out), nn.ReLU()]  # (N, n_out, size, size)
+            layers += [*norm, nn.ReLU(inplace=True)]  # (N, n_out, size, size)
             n_in, kernel = n_out, 3
-        layers += [nn.Flatten(), nn.Linear(n_in * size * size, N_CLASSES)]  # (N, 10)
+        layers += [Flatten(), nn.Linear(n_in * size * size, N_CLASSES)]  # (N, 10)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -250,14 +261,7 @@ class Ensemble(nn.Module):
 
 
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
-    "model",
-    {
-        "MLP": MLP,
-        "TwoConv": TwoConv,
-        "ThreeConv": ThreeConv,
-        "LeNet5": LeNet5,
-        "SmallCNN": SmallCNN,
-    },
+    "model", {model.__name__: model for model in (MLP, TwoConv, ThreeConv, LeNet5, SmallCNN)}
 )
 
 
@@ -272,15 +276,13 @@ def build_model(recipe: Recipe | str, *, seed: int = 0, **options: Any) -> nn.Mo
     Raises:
         ValueError: for an unknown name or option, with the nearest known one.
     """
-    if isinstance(recipe, Recipe):
-        name, settings = recipe.model, dict(recipe.options)
-    elif recipe in RECIPES:
-        name, settings = RECIPES[recipe].model, dict(RECIPES[recipe].options)
-    elif recipe in MODELS:
-        name, settings = recipe, {}
+    chosen = RECIPES.get(recipe, recipe) if isinstance(recipe, str) else recipe
+    if isinstance(chosen, Recipe):
+        name, settings = chosen.model, chosen.options | options
+    elif chosen in MODELS:
+        name, settings = chosen, options
     else:
         raise unknown("recipe or model", recipe, [*RECIPES, *MODELS])
-    settings |= options
     known = list(inspect.signature(MODELS[name]).parameters)
     for option in settings:
         if option not in known:

@@ -52,9 +52,7 @@ def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
     )
 
 
-SCHEDULES: Registry[Schedule | None] = Registry(
-    "schedule", {"constant": None, "one-cycle": one_cycle}
-)
+SCHEDULES = Registry[Schedule | None]("schedule", {"constant": None, "one-cycle": one_cycle})
 
 
 @dataclass
@@ -164,8 +162,7 @@ def pick_device(device: str = "auto") -> torch.device:
     """Return the accelerator where there is one, for "auto", else what was asked for."""
     if device != "auto":
         return torch.device(device)
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    return accelerator or torch.device("cpu")
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
 @torch.no_grad()

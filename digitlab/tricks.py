@@ -94,12 +94,10 @@ def on_other_writers(trick: Trick, digits: Digits, *, seed: int) -> dict[str, An
 
 def _pool_last(trainer: Trainer) -> nn.Module:
     """Pool after batch norm and ReLU, as most networks do."""
-    before: Any = trainer.model.layers
-    layers: list[nn.Module] = []
-    for layer in before:
-        layers.append(layer)
-        if isinstance(layer, nn.ReLU) and isinstance(layers[-3], nn.MaxPool2d):
-            layers.append(layers.pop(-3))
+    layers = list(trainer.model.get_submodule("layers").children())
+    for i in [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]:
+        relu = next(k for k in range(i, len(layers)) if isinstance(layers[k], nn.ReLU))
+        layers.insert(relu, layers.pop(i))
     trainer.model.layers = nn.Sequential(*layers)
     return trainer.model
 
@@ -113,6 +111,8 @@ def _stride(trainer: Trainer) -> nn.Module:
 
 
 def _channels_first(trainer: Trainer) -> nn.Module:
+    """Bring pixels and weights into PyTorch's usual order."""
+    trainer.augment = lambda images: images.clone(memory_format=torch.contiguous_format)
     return trainer.model.to(memory_format=torch.contiguous_format)
 
 
@@ -133,6 +133,7 @@ TRICKS = (
     Trick("fast: no unshuffle", FAST.replace(unshuffle=1)),
     Trick("fast: pooling after ReLU", change=_pool_last),
     Trick("fast: stride in place of pooling", change=_stride),
+    Trick("fast: two batch norms", FAST.replace(first_norm=True)),
     Trick("fast: half the channels", FAST.replace(channels=(12, 32))),
     Trick("fast: twice the channels", FAST.replace(channels=(48, 128))),
     Trick("fast: channels first", change=_channels_first),

@@ -181,6 +181,13 @@ def test_plain_dataloader_works(tiny, chosen):
     assert [len(batch[1]) for batch in loader] == [16, 16, 8]
 
 
+def test_pixels_lie_in_memory_as_channels_last(tiny):
+    pixels = as_pixels(tiny.images)
+    assert torch.equal(pixels, tiny.images.unsqueeze(1) / 255)
+    assert pixels.stride() == (784, 1, 28, 1)
+    assert pixels.is_contiguous()
+
+
 def test_batches_equal_those_of_a_plain_dataloader(tiny):
     ours, plain = batches(tiny, 16), DataLoader(tiny, batch_size=16)
     for (images, labels), (expected, expected_labels) in zip(ours, plain, strict=True):

@@ -4,7 +4,16 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from digitlab.data import batches
-from digitlab.models import MLP, MODELS, Ensemble, LeNet5, PixelInput, build_model, n_parameters
+from digitlab.models import (
+    MLP,
+    MODELS,
+    Ensemble,
+    Flatten,
+    LeNet5,
+    PixelInput,
+    build_model,
+    n_parameters,
+)
 from digitlab.recipes import RECIPES
 
 NAMES = [*MODELS, *RECIPES]
@@ -209,3 +218,27 @@ def test_an_ensemble_of_one_says_the_same(images):
 def test_channels_without_pools_are_refused() -> None:
     with pytest.raises(ValueError, match="3 channels need as many pools, not 2"):
         build_model("fast", channels=(16, 32, 64))
+
+
+def test_the_first_batch_norm_can_be_left_out(images) -> None:
+    both, one = (build_model("SmallCNN", first_norm=first) for first in (True, False))
+    kinds = [[type(layer).__name__ for layer in model.layers] for model in (both, one)]
+    assert kinds[0].count("BatchNorm2d") == kinds[1].count("BatchNorm2d") + 1 == 3
+    assert kinds[1][:4] == ["PixelInput", "Conv2d", "MaxPool2d", "ReLU"]
+    assert one.layers[1].bias is not None
+    assert one(images).shape == (16, 10)
+
+
+def test_flatten_hands_the_same_gradient_back_in_the_maps_order() -> None:
+    maps = torch.randn(5, 6, 3, 3).to(memory_format=torch.channels_last)
+    gradients = []
+    for layer in (torch.nn.Flatten(), Flatten()):
+        leaf = maps.clone().requires_grad_()
+        flat = layer(leaf)
+        leaf.register_hook(gradients.append)
+        (flat * torch.arange(54)).sum().backward()
+    plain, ours = gradients
+    assert torch.equal(ours, plain)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
+    assert not plain.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(Flatten()(maps), maps.flatten(1))
