@@ -229,6 +229,8 @@ def output_of_last(live):
 
 def test_a_training_starts_pauses_goes_on_and_stops_while_cells_run(live):
     desk = Shown(live, "desk")
+    desk.control("Recipe").select_option("best")  # which takes long enough to be stopped
+    expect(desk.control("Batch size")).to_have_value("128")
     desk.button("Start").click()
     desk.says(r"Training: epoch 1 of \d+, batch \d+ of \d+, loss \d")
     assert desk.control("Recipe").is_disabled()
