@@ -389,7 +389,7 @@ def test_an_unknown_step_is_answered_with_the_nearest() -> None:
 
 def test_digits_of_mnist_pass_nearly_unchanged(handwriting: Digits) -> None:
     everything = handwriting.train.joined(handwriting.valid).joined(handwriting.test)
-    split = everything.sample(1797, seed=2)  # all of the embedded digits: two more of 300 are luck
+    split = everything.sample(1797, seed=2)  # all embedded digits, or as many
     raw = [image.numpy() for image in split.images]
     labels = split.labels.tolist()
     model = pretrained()
