@@ -9,34 +9,31 @@ import importlib
 from typing import Any
 
 _NAMES = {
-    "augment": "Augment change_stroke erase warp",
+    "idx": "read_idx",
     "data": "Digits Split as_pixels batches load",
-    "files": "read_idx",
-    "models": (
-        "MODELS Ensemble LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv build_model n_parameters"
-    ),
-    "recipes": "RECIPES Recipe document_recipes",
+    "models": "MODELS Ensemble LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv n_parameters",
+    "recipes": "RECIPES Recipe build_model document_recipes",
+    "augment": "Augment change_stroke erase warp",
     "metrics": "accuracy calibration confusion_matrix nll recall",
-    "trainer": "SCHEDULES History Result Step Trainer evaluate one_cycle",
-    "runs": (
-        "Comparison Run build_optimizer build_trainer compare load_run pretrained "
-        "pretrained_ensemble pretrained_run results stored train"
-    ),
-    "prediction": "Prediction predict",
-    "page": "Page PageDigit read_page",
-    "paper": "photograph",
-    "picture": "Picture",
-    "plots": (
-        "plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits plot_history "
-        "plot_lr plot_steps"
-    ),
-    "page_plots": "plot_page",
-    "result_plots": (
+    "inference": "Result evaluate layer_output",
+    "trainer": "SCHEDULES History Interrupted Step Trainer one_cycle",
+    "runs": "Run build_optimizer build_trainer load_run train",
+    "measured": "Comparison compare pretrained pretrained_ensemble pretrained_run results stored",
+    "reading.steps": "STEPS digitize",
+    "reading.predict": "Prediction predict",
+    "reading.page": "Page PageDigit read_page",
+    "reading.paper": "photograph",
+    "tables": "Table",
+    "show.figure": "Figure",
+    "show.digits": ("plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits"),
+    "show.training": "plot_history plot_lr",
+    "show.results": (
         "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results "
         "plot_scaling"
     ),
-    "layer_plots": "layer_output plot_features plot_map plot_weights",
-    "graphs": "draw_blocks draw_graph layer_table",
+    "show.layers": "plot_features plot_map plot_weights",
+    "show.pages": "plot_page plot_steps",
+    "show.graphs": "draw_blocks draw_graph graph_parts layer_table",
     "widgets.augmenting": "AugmentExplorer",
     "widgets.confusion": "ConfusionExplorer",
     "widgets.layers": "LayerExplorer",

@@ -102,8 +102,8 @@ def _summary_table(summaries: list[dict[str, Any]]) -> str:
 def evaluate(args: argparse.Namespace) -> Answer:
     """Judge a saved run on the test digits."""
     from digitlab.data import load
+    from digitlab.inference import evaluate as evaluate_model
     from digitlab.runs import load_run
-    from digitlab.trainer import evaluate as evaluate_model
 
     run = load_run(args.file, weights=args.weights)
     digits = load(args.data if args.data != "auto" else run.data)
@@ -126,8 +126,8 @@ def evaluate(args: argparse.Namespace) -> Answer:
 
 def predict(args: argparse.Namespace) -> Answer:
     """Read the digit in each picture."""
-    from digitlab.prediction import Prediction
-    from digitlab.prediction import predict as read_digits
+    from digitlab.reading.predict import Prediction
+    from digitlab.reading.predict import predict as read_digits
     from digitlab.runs import load_run
 
     predictions = read_digits(load_run(args.file).model, args.images)
@@ -149,7 +149,7 @@ def predict(args: argparse.Namespace) -> Answer:
 
 def draw(args: argparse.Namespace) -> Answer:
     """Serve the drawing pad as a web page on this machine, until Ctrl-C."""
-    from digitlab.draw import serve_pad
+    from digitlab.widgets.serve import serve_pad
 
     serve_pad(port=args.port, open_browser=not args.no_browser)
     return {"port": args.port}, "the pad is closed"
@@ -157,9 +157,9 @@ def draw(args: argparse.Namespace) -> Answer:
 
 def study(args: argparse.Namespace) -> Answer:
     """Train many seeds and keep the results; killed, it goes on when run again."""
-    from digitlab.runs import results
-    from digitlab.study import study as run_study
-    from digitlab.study import summary_table, write_readme
+    from digitlab.measured import results
+    from studies.study import study as run_study
+    from studies.study import summary_table, write_readme
 
     rows = []
     for row in run_study(args.name, n_seeds=args.seeds):
@@ -175,8 +175,8 @@ def study(args: argparse.Namespace) -> Answer:
 
 def bench(args: argparse.Namespace) -> Answer:
     """Measure speeds, or how pictures of many kinds are read, each beside the usual way."""
-    from digitlab.bench import BENCHES
-    from digitlab.study import where_and_when
+    from studies.bench import BENCHES
+    from studies.study import where_and_when
 
     if args.folder and args.name != "reading":
         raise ValueError(f"the bench {args.name!r} takes no folder of pictures; 'reading' does")
@@ -209,7 +209,7 @@ def _flat(facts: dict[str, Any], inside: str = "") -> Iterator[tuple[str, str]]:
 
 def figures(args: argparse.Namespace) -> Answer:
     """Draw everything under figures/ from the trained models and the stored results."""
-    from digitlab.figures import make_figures
+    from tools.figures import make_figures
 
     names = [path.name for path in make_figures(Path(args.out))]
     return names, f"{len(names)} figures in {args.out}"

@@ -11,17 +11,13 @@ from typing import overload
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
-from digitlab import files
-from digitlab.registry import unknown
+from digitlab import idx
+from digitlab.geometry import N_CLASSES, SIZE, center_in_frame
+from digitlab.names import unknown
 from digitlab.tables import html_table
-
-N_CLASSES = 10
-SIZE = 28  # pixels along each side of a digit
-MIDDLE = 14.5  # where the mean centre of mass of MNIST lies, in pixels from the edge
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -208,41 +204,9 @@ def batches(
     )
 
 
-# --- Pixels -----------------------------------------------------------------------------------
-
-
-def center_in_frame(ink: np.ndarray) -> np.ndarray:
-    """Bring a digit to MNIST's geometry: 20 x 20 box, centre of mass in the middle, 28 x 28.
-
-    Args:
-        ink: float (H, W) in [0, 1], bright on dark, with some ink in it.
-
-    Returns:
-        uint8 (28, 28).
-
-    Source: LeCun et al., "The MNIST database of handwritten digits".
-    """
-    rows, columns = np.nonzero(ink > 0.1)
-    if not len(rows):
-        raise ValueError("there is no ink in this picture, so there is no digit to centre")
-    digit = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    scale = 20 / max(digit.shape)
-    height, width = (max(1, round(length * scale)) for length in digit.shape)
-    small = np.asarray(
-        Image.fromarray(digit.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    )
-    mass = small.sum()
-    top = round(MIDDLE - (small.sum(axis=1) @ (np.arange(height) + 0.5)) / mass)
-    left = round(MIDDLE - (small.sum(axis=0) @ (np.arange(width) + 0.5)) / mass)
-    top, left = np.clip(top, 0, SIZE - height), np.clip(left, 0, SIZE - width)
-    frame = np.zeros((SIZE, SIZE), np.float32)
-    frame[top : top + height, left : left + width] = small
-    return np.rint(frame.clip(0, 1) * 255).astype(np.uint8)
-
-
 # --- Data sets ----------------------------------------------------------------------------------
 
-NAMES = ("auto", "optdigits", *files.SOURCES)
+NAMES = ("auto", "optdigits", *idx.SOURCES)
 OPTDIGITS_LICENCE = "CC BY 4.0 (UCI Machine Learning Repository), shipped by scikit-learn"
 
 
@@ -275,10 +239,10 @@ def load(
     if name == "optdigits":
         return _load_optdigits(by)
     if name != "auto":
-        return _load_idx(name, files.find(name, folder) or files.download(name), by)
-    found = files.find("mnist", folder)
+        return _load_idx(name, idx.find(name, folder) or idx.download(name), by)
+    found = idx.find("mnist", folder)
     try:
-        return _load_idx("mnist", found or files.download("mnist"), by)
+        return _load_idx("mnist", found or idx.download("mnist"), by)
     except OSError as error:
         print(
             f"MNIST is not at hand: {error}. Until then, here are the 1 797 embedded digits.",
@@ -287,16 +251,16 @@ def load(
         return _load_optdigits(by)
 
 
-def _load_idx(name: str, found: files.Found, by: str) -> Digits:
+def _load_idx(name: str, found: idx.Found, by: str) -> Digits:
     """Read MNIST or a set in its format, and set digits aside for validation."""
-    source = files.SOURCES[name]
+    source = idx.SOURCES[name]
     try:
-        arrays = files.read_all(name, found)
-    except files.DamagedFileError:
+        arrays = idx.read_all(name, found)
+    except idx.DamagedFileError:
         if found.kind != "cache":
             raise
-        found = files.download(name)  # replaces what is damaged
-        arrays = files.read_all(name, found)
+        found = idx.download(name)  # replaces what is damaged
+        arrays = idx.read_all(name, found)
     train = _split(arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"])
     test = _split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
     if by == "writer":
@@ -319,19 +283,19 @@ def _set_aside(split: Split, n: int) -> tuple[Split, Split]:
     return split.pick(~aside), split.pick(aside)
 
 
-def _split_by_writer(name: str, found: files.Found, train: Split) -> tuple[Split, Split]:
+def _split_by_writer(name: str, found: idx.Found, train: Split) -> tuple[Split, Split]:
     """Part a sixth of the writers, with all their digits, from the others."""
     from sklearn.model_selection import GroupShuffleSplit
 
-    path = files.writers_path(found) if name == "mnist" else None
+    path = idx.writers_path(found) if name == "mnist" else None
     if path is None:
         raise ValueError(
-            f"load(by='writer') needs MNIST and QMNIST's file {files.WRITERS_FILE}.gz beside it; "
+            f"load(by='writer') needs MNIST and QMNIST's file {idx.WRITERS_FILE}.gz beside it; "
             "it comes from github.com/facebookresearch/qmnist"
         )
-    sha256 = files.SOURCES[name].sha256[files.WRITERS_FILE]
-    table = files.read_verified(path, files.WRITERS_FILE, files.WRITERS_SHAPE, sha256)
-    writers = torch.from_numpy(table[:, files.WRITER_COLUMN]).long()
+    sha256 = idx.SOURCES[name].sha256[idx.WRITERS_FILE]
+    table = idx.read_verified(path, idx.WRITERS_FILE, idx.WRITERS_SHAPE, sha256)
+    writers = torch.from_numpy(table[:, idx.WRITER_COLUMN]).long()
     train = Split(train.images, train.labels, writers)
     splitter = GroupShuffleSplit(n_splits=1, test_size=1 / 6, random_state=0)
     kept, aside = next(splitter.split(np.arange(len(train)), groups=writers.numpy()))

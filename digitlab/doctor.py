@@ -14,7 +14,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from digitlab import files
+from digitlab import idx
 
 OLDEST_PYTHON = (3, 11)
 LIBRARIES = {"PIL", "digitlab", "matplotlib", "numpy", "pooch", "scipy", "sklearn", "torch"}
@@ -52,15 +52,15 @@ def _data() -> str:
     name = "mnist" if chosen == "auto" else chosen
     if name == "optdigits":
         return "optdigits, as DIGITLAB_DIGITS says"
-    found = files.find(name)
+    found = idx.find(name)
     if found is None:
         instead = "optdigits, inside scikit-learn; " if chosen == "auto" else ""
         return f"{instead}{name} is not here, load() tries to download it"
-    return f"{name}, from {found.kind}, {len(files.read_all(name, found))} files verified"
+    return f"{name}, from {found.kind}, {len(idx.read_all(name, found))} files verified"
 
 
 def _writing() -> str:
-    for folder in (Path.cwd(), files.cache_folder()):
+    for folder in (Path.cwd(), idx.cache_folder()):
         while not folder.exists():  # made when it is needed
             folder = folder.parent
         with tempfile.TemporaryFile(dir=folder):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-N_CLASSES = 10
+from digitlab.geometry import N_CLASSES
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:

@@ -5,19 +5,16 @@ Every model takes pixels float (N, 1, 28, 28) in [0, 1] and returns logits (N, 1
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from digitlab.recipes import RECIPES, Recipe
-from digitlab.registry import Registry, unknown
+from digitlab.geometry import N_CLASSES
+from digitlab.names import Registry
 
-N_CLASSES = 10
 POOLINGS = Registry("pooling", {"max": nn.MaxPool2d, "average": nn.AvgPool2d})
 
 
@@ -263,34 +260,6 @@ class Ensemble(nn.Module):
 MODELS: Registry[Callable[..., nn.Module]] = Registry(
     "model", {model.__name__: model for model in (MLP, TwoConv, ThreeConv, LeNet5, SmallCNN)}
 )
-
-
-def build_model(recipe: Recipe | str, *, seed: int = 0, **options: Any) -> nn.Module:
-    """Build an untrained model with weights drawn from `seed`.
-
-    Args:
-        recipe: a recipe, or the name of a recipe or of a model.
-        seed: the same seed gives the same weights.
-        options: of the model, in place of the recipe's (`hidden=...`, `dropout=...`).
-
-    Raises:
-        ValueError: for an unknown name or option, with the nearest known one.
-    """
-    chosen = RECIPES.get(recipe, recipe) if isinstance(recipe, str) else recipe
-    if isinstance(chosen, Recipe):
-        name, settings = chosen.model, chosen.options | options
-    elif chosen in MODELS:
-        name, settings = chosen, options
-    else:
-        raise unknown("recipe or model", recipe, [*RECIPES, *MODELS])
-    known = list(inspect.signature(MODELS[name]).parameters)
-    for option in settings:
-        if option not in known:
-            raise unknown(f"option of {name}", option, known)
-    with torch.random.fork_rng(devices=[]):  # weights are drawn on the processor
-        torch.default_generator.manual_seed(seed)
-        model = MODELS[name](**settings)
-    return model.to(memory_format=torch.channels_last)  # pooling is several times quicker
 
 
 def n_parameters(model: nn.Module) -> int:

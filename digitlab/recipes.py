@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from digitlab.registry import Registry, unknown
+from digitlab.names import Registry, unknown
 from digitlab.tables import html_table
+
+if TYPE_CHECKING:  # torch takes seconds, and a list of recipes does without it
+    from torch import nn
 
 DOCUMENTS = Registry(
     "document",
@@ -46,6 +50,8 @@ class Recipe:
         least_steps: on a small data set, as many epochs as this number of batches takes.
         augment: what `Augment` takes, name -> amount; None for digits as they are.
         smoothing, average: of labels and of weights, see `Trainer`; None for no average.
+        precision: "float32" or "bfloat16", see `Trainer`.
+        threads: of the processor; None for all.
         use_valid: learn from the validation digits, too; only for settings that are chosen already.
         states: the settings that the document states.
         claim: test accuracy in [0, 1] that the document reports, where it gives a number.
@@ -69,6 +75,8 @@ class Recipe:
     augment: dict[str, float] | None = None
     smoothing: float = 0.0
     average: float | None = None
+    precision: str = "float32"
+    threads: int | None = None
     use_valid: bool = False
     states: tuple[str, ...] = ()
     claim: float | None = None
@@ -294,6 +302,7 @@ RECIPES = _recipes(
         epochs=20,
         least_steps=1000,
         augment={"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0},
+        threads=1,
         use_valid=True,
     ),
     Recipe(
@@ -324,6 +333,8 @@ RECIPES = _recipes(
             "stroke": 0.5,
         },
         average=0.1,
+        precision="bfloat16",
+        threads=1,
         use_valid=True,
     ),
 )
@@ -332,3 +343,35 @@ RECIPES = _recipes(
 def document_recipes() -> Iterable[Recipe]:
     """Return the recipes of the five documents, in the order of the course."""
     return (recipe for recipe in RECIPES.values() if recipe.source in DOCUMENTS)
+
+
+def build_model(recipe: Recipe | str, *, seed: int = 0, **options: Any) -> nn.Module:
+    """Build an untrained model with weights drawn from `seed`.
+
+    Args:
+        recipe: a recipe, or the name of a recipe or of a model.
+        seed: the same seed gives the same weights.
+        options: of the model, in place of the recipe's (`hidden=...`, `dropout=...`).
+
+    Raises:
+        ValueError: for an unknown name or option, with the nearest known one.
+    """
+    import torch
+
+    from digitlab.models import MODELS
+
+    chosen = RECIPES.get(recipe, recipe) if isinstance(recipe, str) else recipe
+    if isinstance(chosen, Recipe):
+        name, settings = chosen.model, chosen.options | options
+    elif chosen in MODELS:
+        name, settings = chosen, options
+    else:
+        raise unknown("recipe or model", recipe, [*RECIPES, *MODELS])
+    known = list(inspect.signature(MODELS[name]).parameters)
+    for option in settings:
+        if option not in known:
+            raise unknown(f"option of {name}", option, known)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn on the processor
+        torch.default_generator.manual_seed(seed)
+        model = MODELS[name](**settings)
+    return model.to(memory_format=torch.channels_last)  # pooling is several times quicker

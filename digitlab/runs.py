@@ -1,35 +1,33 @@
-"""Runs: a recipe trained on a data set, saved, loaded, resumed, and set beside stored results."""
+"""Runs: a recipe trained on a data set, saved, loaded and resumed."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import pickle
 import platform
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from digitlab.augment import Augment
+from digitlab.checkpoint import State
 from digitlab.data import Digits, Split, load
-from digitlab.models import Ensemble, build_model, n_parameters
-from digitlab.recipes import RECIPES, Recipe
-from digitlab.registry import Registry, unknown
+from digitlab.inference import evaluate
+from digitlab.models import n_parameters
+from digitlab.names import Registry, unknown
+from digitlab.recipes import RECIPES, Recipe, build_model
 from digitlab.tables import html_table
-from digitlab.trainer import SCHEDULES, History, Trainer, evaluate
+from digitlab.trainer import SCHEDULES, History, Interrupted, Trainer
 
-FORMAT, FORMAT_VERSION = "digitlab run", 1
-PACKAGE = Path(__file__).parent
-MEMBERS = ("best", "member", "member-1", "member-2", "member-3")  # of the shipped ensemble
+FORMAT, FORMAT_VERSION = "digitlab run", 2
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
     "optimizer", {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 )
@@ -48,6 +46,7 @@ class Run:
         seed: of weights, order and dropout.
         epochs: how many were planned.
         scores: loss and accuracy in [0, 1] on each split; empty in a file written between epochs.
+        trained_with: device, precision, threads and versions, name -> value.
         state: what `train(resume=...)` needs; None in a small file.
     """
 
@@ -59,7 +58,8 @@ class Run:
     seed: int
     epochs: int
     scores: dict[str, float] = field(default_factory=dict)
-    state: dict[str, Any] | None = None
+    trained_with: dict[str, Any] = field(default_factory=dict)
+    state: State | None = None
 
     @property
     def seconds(self) -> float:
@@ -81,6 +81,7 @@ class Run:
             "parameters": n_parameters(self.model),
             "epochs": len(self.history),
             "seconds": round(self.seconds, 3),
+            "precision": self.recipe.precision,
             **{
                 name: round(score, 6) if name.endswith("loss") else score
                 for name, score in self.scores.items()
@@ -98,7 +99,7 @@ class Run:
         content = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "written_with": versions(),
+            "trained_with": self.trained_with,
             "recipe": self.recipe.to_dict(),
             "history": asdict(self.history),
             "data": self.data,
@@ -195,6 +196,8 @@ def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
         "augment": Augment(**recipe.augment) if recipe.augment else None,
         "smoothing": recipe.smoothing,
         "average": recipe.average,
+        "precision": recipe.precision,
+        "n_threads": recipe.threads,
     }
     return Trainer(model, build_optimizer(recipe, model), **(settings | options))
 
@@ -207,9 +210,7 @@ def train(
     epochs: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
-    augment: Callable[[Tensor], Tensor] | None = None,
     device: str = "auto",
-    precision: str = "float32",
     teacher: nn.Module | None = None,
 ) -> Run:
     """Train a recipe, then judge the model on the splits, on test only this once.
@@ -221,11 +222,12 @@ def train(
         epochs: in place of the recipe's.
         out: a file that holds the run after each epoch, and the finished one at the end.
         resume: a file that `out` or `Run.save` wrote; training goes on after its last whole epoch.
-        augment: in place of the recipe's.
-        device, precision, teacher: see `Trainer`.
+        device, teacher: see `Trainer`.
 
     Raises:
         ValueError: for names, digits or a file that cannot be used.
+        Interrupted: by Ctrl-C or the stop button; its `run` holds what was learned so far, and the
+            file `out` what was learned up to the last whole epoch.
     """
     if out:
         _place_for(out)  # else the first epoch would be lost
@@ -234,45 +236,64 @@ def train(
     if begun:
         _check_resumable(begun, recipe, digits, seed, epochs)
         recipe, seed, epochs = begun.recipe, begun.seed, begun.epochs
+    plan = _new_run(recipe, digits, seed or 0, epochs)
+    trainer = build_trainer(plan.recipe, seed=plan.seed, device=device, teacher=teacher)
+    run = replace(plan, model=trainer.trained, trained_with=_trained_with(trainer))
+
+    def save_so_far(history: History) -> None:
+        nonlocal run
+        if out:
+            run = replace(run, history=history, state=trainer.snapshot())
+            run.save(out)
+
+    splits = _splits(run.recipe, digits)
+    try:
+        trainer.fit(
+            splits["train"],
+            splits.get("valid"),
+            epochs=run.epochs,
+            resume=begun.state if begun else None,
+            after_epoch=save_so_far,
+        )
+    except Interrupted as stop:
+        stop.run = replace(run, history=stop.history)
+        raise
+    run = replace(run, history=trainer.history, scores=_scores(run.model, splits))
+    run = replace(run, state=trainer.snapshot())
+    run.model.eval()
+    if out:
+        run.save(out)
+    return run
+
+
+def _new_run(recipe: Recipe | str | None, digits: Digits, seed: int, epochs: int | None) -> Run:
+    """Return a run that has not begun: everything is decided, and nothing is learned."""
     if recipe is None:
         raise ValueError(f"say which recipe to train: {', '.join(RECIPES)}")
     recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    splits = _splits(recipe, digits)
-    sizes = {name: len(split) for name, split in splits.items()}
-    seed = seed or 0
     if not 0 <= seed < 2**63:
         raise ValueError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed}")
+    sizes = {name: len(split) for name, split in _splits(recipe, digits).items()}
     epochs = recipe.epochs_for(sizes["train"]) if epochs is None else epochs
-    options: dict[str, Any] = {"device": device, "precision": precision, "teacher": teacher}
-    options |= {"augment": augment} if augment else {}
-    trainer = build_trainer(recipe, seed=seed, **options)
-    model = trainer.trained
+    return Run(recipe, nn.Identity(), History(), digits.name, sizes, seed, epochs)
 
-    def run_so_far(history: History, scores: dict[str, float] | None = None) -> Run:
-        return Run(
-            recipe, model, history, digits.name, sizes, seed, epochs, scores or {}, trainer.state
-        )
 
-    def save_so_far(history: History) -> None:
-        if out:
-            run_so_far(history).save(out)
-
-    history = trainer.fit(
-        splits["train"],
-        splits.get("valid"),
-        epochs=epochs,
-        resume=begun.state if begun else None,
-        after_epoch=save_so_far,
-    )
+def _scores(model: nn.Module, splits: dict[str, Split]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for name, split in splits.items():
         result = evaluate(model, split)
         scores |= {f"{name}_accuracy": result.accuracy, f"{name}_loss": result.loss}
-    model.eval()
-    run = run_so_far(history, scores)
-    if out:
-        run.save(out)
-    return run
+    return scores
+
+
+def _trained_with(trainer: Trainer) -> dict[str, Any]:
+    return {
+        "device": trainer.device.type,
+        "precision": trainer.precision,
+        "threads": trainer.n_threads or torch.get_num_threads(),
+        "teacher": type(trainer.teacher).__name__ if trainer.teacher else None,
+        **versions(),
+    }
 
 
 def _splits(recipe: Recipe, digits: Digits) -> dict[str, Split]:
@@ -319,6 +340,9 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
     try:
         recipe = Recipe.from_dict(content["recipe"])
         state = content["state"]
+        if content["version"] == 1:  # the precision stood beside the recipe
+            before = state["plan"]["precision"] if state else recipe.precision
+            recipe = replace(recipe, precision=before)
         if weights == "best" and not (state and state["best_weights"]):
             raise ValueError("it keeps only the last weights; use weights='last'")
         model = build_model(recipe, seed=content["seed"])
@@ -327,12 +351,9 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
             recipe,
             model.eval(),
             History(**content["history"]),
-            content["data"],
-            content["sizes"],
-            content["seed"],
-            content["epochs"],
-            content["scores"],
-            state,
+            *(content[name] for name in ("data", "sizes", "seed", "epochs", "scores")),
+            trained_with=content.get("trained_with") or content["written_with"],
+            state=state,
         )
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
         missing = isinstance(error, KeyError)
@@ -367,135 +388,3 @@ def _read(path: Path) -> dict[str, Any]:
             f"one reads up to {FORMAT_VERSION}); update digitlab"
         )
     return content
-
-
-# --- Stored results -----------------------------------------------------------------------------
-
-
-def results(
-    folder: str | os.PathLike[str] = PACKAGE / "results", *, study: str = "*"
-) -> list[dict[str, Any]]:
-    """Return the stored results of trainings: one dict for each recipe, data set and seed.
-
-    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
-    "tricks", "choices" and "widths", judged by validation alone, are returned only where they are
-    asked for.
-    """
-    return [
-        row
-        for path in sorted(Path(folder).glob(f"{study}.jsonl"))
-        for row in read_rows(path)
-        if study == path.stem or "test_accuracy" in row
-    ]
-
-
-def stored(name: str) -> dict[str, Any]:
-    """Return what `digitlab bench NAME` measured on the machine that is named there.
-
-    Raises:
-        ValueError: for a name under which nothing is stored.
-    """
-    names = sorted(path.stem for path in (PACKAGE / "results").glob("*.json"))
-    if name not in names:
-        raise unknown("stored measurement", name, names)
-    facts = json.loads((PACKAGE / "results" / f"{name}.json").read_text(encoding="utf-8"))
-    assert isinstance(facts, dict)
-    return facts
-
-
-def read_rows(path: Path) -> Iterable[dict[str, Any]]:
-    """Read the whole lines of a JSON lines file; a line cut short by a kill is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
-
-
-def pretrained(name: str = "best") -> nn.Module:
-    """Return a trained model that comes with digitlab, in evaluation mode.
-
-    Args:
-        name: of a recipe, trained on MNIST with seed 0; or "member" to "member-3", of the ensemble.
-
-    Raises:
-        ValueError: for a recipe that no trained model is shipped for.
-    """
-    return pretrained_run(name).model
-
-
-def pretrained_ensemble() -> Ensemble:
-    """Return `best` and four narrower networks, which come with digitlab, as one.
-
-    The four learned by another optimizer, each from another seed, to err on other digits.
-    """
-    return Ensemble(pretrained(member) for member in MEMBERS).eval()
-
-
-def pretrained_run(name: str = "best") -> Run:
-    """Return the whole run of a trained model that comes with digitlab, as `load_run` does."""
-    shipped = sorted(path.stem for path in (PACKAGE / "weights").glob("*.pt"))
-    if name not in shipped:
-        raise unknown("trained model", name, shipped)
-    return load_run(PACKAGE / "weights" / f"{name}.pt")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Say where a run lies among the stored runs of the same recipe and data.
-
-    Attributes:
-        verdict: "usual", "low", "high", or "unknown" where fewer than 3 runs are stored.
-        accuracy: on test, in [0, 1].
-        low, high: 99 of 100 further runs are expected between these accuracies.
-        n_runs: how many are stored.
-        text: the same in one sentence.
-    """
-
-    verdict: str
-    accuracy: float
-    low: float
-    high: float
-    n_runs: int
-    text: str
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def compare(run: Run) -> Comparison:
-    """Compare a run with the stored results of many seeds.
-
-    Where a low run learned from fewer digits than they did, it says so.
-
-    Source: the 99 % prediction interval of Student's t for one more run of the same kind, and one
-    digit more to each side.
-    """
-    from scipy.stats import t
-
-    what = f"{run.recipe.name} on {run.data}"
-    accuracy = run.scores.get("test_accuracy", float("nan"))
-    rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
-    same = [row["test_accuracy"] for row in rows]
-    if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
-        text = f"unknown: there are no stored runs like this one of {what} to compare it with"
-        return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
-    middle, n = mean(same), len(same)
-    one_digit = 1 / run.sizes["test"]  # accuracies are no finer than this
-    reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5 + one_digit
-    low, high = middle - reach, min(middle + reach, 1.0)
-    verdict = "low" if accuracy < low else "high" if accuracy > high else "usual"
-    advice = {
-        "usual": "",
-        "low": "; look at the learning curves, the learning rate and the number of epochs",
-        "high": "; look for test digits among the training digits",
-    }[verdict]
-    if verdict == "low" and run.sizes["train"] < rows[0]["n_train"]:
-        advice = f"; it learned from {run.sizes['train']} digits, they from {rows[0]['n_train']}"
-    text = (
-        f"{verdict}: {accuracy:.2%} of the test digits; {n} stored runs of {what} let expect "
-        f"{low:.2%} to {high:.2%}{advice}"
-    )
-    return Comparison(verdict, accuracy, low, high, n, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 Row = Sequence[object]
@@ -43,3 +44,18 @@ def text_table(rows: Sequence[Row], *, header: Row = ()) -> str:
     if header:
         lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)
+
+
+@dataclass(frozen=True, repr=False)
+class Table:
+    """Hold rows that show as a table, in a notebook and in a terminal."""
+
+    rows: Sequence[Row]
+    header: Row = ()
+    caption: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{text_table(self.rows, header=self.header)}".strip()
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows, header=self.header, caption=self.caption)

@@ -1,13 +1,12 @@
-"""The training loop, what it records, and evaluation."""
+"""The training loop, and what it records."""
 
 from __future__ import annotations
 
 import copy
 import math
 import os
-import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -16,14 +15,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from digitlab.data import N_CLASSES, Split, batches
+from digitlab import checkpoint
+from digitlab.data import Split, batches
+from digitlab.geometry import N_CLASSES
+from digitlab.inference import evaluate, read_logits, threads
 from digitlab.metrics import accuracy
-from digitlab.registry import Registry, unknown
+from digitlab.names import Registry, unknown
 from digitlab.tables import html_table
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
@@ -35,24 +37,33 @@ COUNTED = 100  # batches at once: one by one costs 3 % of a small step, a whole 
 def one_cycle(optimizer: torch.optim.Optimizer, n_steps: int) -> LRScheduler:
     """Raise the learning rate to the optimizer's own in a tenth of the steps, then lower it to 0.
 
-    Both in a straight line; momentum stays as the optimizer has it. After the last step the rate
-    is no longer of use: take a new scheduler before any further one.
+    Both in a straight line; momentum stays as the optimizer has it.
 
     Source: Smith and Topin 2018, "Super-convergence".
     """
-    # a scheduler that was here before left "max_lr", and "lr" as low as it went
-    highest = [group.get("max_lr", group["lr"]) for group in optimizer.param_groups]
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        highest,
-        total_steps=max(3, n_steps),
-        pct_start=min(0.9, max(0.1, 1.5 / n_steps)),  # PyTorch cannot rise in one step exactly
-        anneal_strategy="linear",
-        cycle_momentum=False,
-    )
+    n_up = max(1, n_steps // 10)
+
+    def share(step: int) -> float:
+        """Return the part of the optimizer's own rate that step 0, 1, 2 and so on takes."""
+        return min((step + 1) / n_up, max(0, n_steps - step) / (n_steps - n_up + 1))
+
+    return LambdaLR(optimizer, share)
 
 
 SCHEDULES = Registry[Schedule | None]("schedule", {"constant": None, "one-cycle": one_cycle})
+PRECISIONS: Registry[torch.dtype | None] = Registry(
+    "precision", {"float32": None, "bfloat16": torch.bfloat16}
+)
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Return the accelerator where there is one, for "auto", else what was asked for."""
+    if device != "auto":
+        return torch.device(device)
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+# --- What a training records ------------------------------------------------------------------
 
 
 @dataclass
@@ -116,92 +127,49 @@ class Step:
         return accuracy(self.logits.cpu(), self.labels)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Result:
-    """Hold what a model says of every digit in a split, in the split's order.
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or the stop button ended a training; what was learned so far is kept.
 
     Attributes:
-        logits: float (N, 10).
-        labels: int64 (N,), the truth.
-        loss: mean cross-entropy.
-        accuracy: fraction of digits read correctly.
+        history: one entry for each whole epoch.
+        run: of `train`, with the model as it is now; None from `Trainer.fit`, where the trainer
+            holds it.
     """
 
-    logits: Tensor
-    labels: Tensor
-    loss: float
-    accuracy: float
+    def __init__(self, history: History, run: Any = None) -> None:
+        super().__init__(f"{history.stopped}; history and weights so far are kept")
+        self.history, self.run = history, run
 
-    @property
-    def n_images(self) -> int:
-        """How many digits were judged."""
-        return len(self.labels)
-
-    @property
-    def predictions(self) -> Tensor:
-        """The most probable class of each digit: int64 (N,)."""
-        return self.logits.argmax(dim=1)
-
-    @property
-    def probabilities(self) -> Tensor:
-        """Softmax of the logits: float (N, 10)."""
-        return self.logits.softmax(dim=1)
-
-    def __repr__(self) -> str:
-        return (
-            f"Result(loss={self.loss:.4f}, accuracy={self.accuracy:.4f}, n_images={self.n_images})"
-        )
+    def _render_traceback_(self) -> list[str]:
+        """Let a notebook show this one line in place of where in the loop it happened."""
+        return [f"Interrupted: {self}"]
 
 
-PRECISIONS: Registry[torch.dtype | None] = Registry(
-    "precision", {"float32": None, "bfloat16": torch.bfloat16}
-)
+class _Tally:
+    """Add up one epoch; the time between two steps, which is the caller's, is left out."""
+
+    def __init__(self) -> None:
+        self.loss, self.n_correct, self.seconds = 0.0, 0, 0.0
+        self._logits, self._labels = list[Tensor](), list[Tensor]()
+        self._start = time.perf_counter()
+
+    def add(self, step: Step) -> None:
+        self.loss += step.loss * len(step.labels)
+        self._logits.append(step.logits)
+        self._labels.append(step.labels)
+        if len(self._labels) == COUNTED or step.batch == step.n_batches:
+            read = torch.cat(self._logits).argmax(1).cpu()
+            self.n_correct += int(read.eq(torch.cat(self._labels)).sum())
+            self._logits, self._labels = [], []
+
+    def pause(self) -> None:
+        self.seconds += time.perf_counter() - self._start
+
+    def go_on(self) -> None:
+        self._start = time.perf_counter()
 
 
-def pick_device(device: str = "auto") -> torch.device:
-    """Return the accelerator where there is one, for "auto", else what was asked for."""
-    if device != "auto":
-        return torch.device(device)
-    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-
-
-@torch.no_grad()
-def read_logits(model: nn.Module, images: Iterable[Tensor], n_images: int) -> Tensor:
-    """Return the model's logits, float (n_images, 10), for batches of pixels (B, 1, 28, 28).
-
-    Dropout and batch norm are switched to evaluation, and each layer's mode is put back.
-    """
-    device = next(model.parameters(), torch.empty(0)).device
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    logits, start = torch.empty(0), 0
-    try:
-        for batch in images:
-            found: Tensor = model(batch.to(device)).float().cpu()
-            if len(batch) == n_images:
-                return found
-            if not start:  # one place for all: many small tensors would break up the memory
-                logits = torch.empty(n_images, *found.shape[1:])
-            logits[start : start + len(batch)] = found
-            start += len(batch)
-        return logits
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
-
-
-def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result:
-    """Judge a model on every digit of a split; its mode is put back afterwards.
-
-    Raises:
-        ValueError: for an empty split, or something else.
-    """
-    if not isinstance(split, Split) or not len(split):
-        raise ValueError("a model is judged by a split such as digits.test, with a digit or more")
-    images = (images for images, _ in batches(split, batch_size))
-    logits = read_logits(model, images, len(split))
-    loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)
-    return Result(logits, split.labels, loss, accuracy(logits, split.labels))
+# --- The loop -----------------------------------------------------------------------------------
 
 
 class Trainer:
@@ -214,10 +182,11 @@ class Trainer:
         seed: of the order of digits, of dropout and of augmentation.
         schedule: (optimizer, number of steps) -> scheduler, stepped after each batch.
         augment: float (B, 1, 28, 28) in [0, 1] -> the same shape and range.
-        device: "auto", "cpu", "cuda" or "mps"; it changes speed only.
         smoothing: the part of each label that is spread over all classes, in [0, 1]; it keeps a
             model from being too sure.
+        device: "auto", "cpu", "cuda" or "mps"; it changes speed only.
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
+        n_threads: of the processor; None for all. Sums in another order differ in the last bits.
         teacher: a trained model in evaluation mode; its probabilities are learned in place of the
             labels (Hinton et al. 2015, "Distilling the knowledge in a neural network").
         average: use a running mean of the weights over about this share of the steps so far, in
@@ -227,7 +196,6 @@ class Trainer:
     Attributes:
         trained: the model to use: `model`, or a copy of it with averaged weights.
         history: the epochs so far.
-        state: what `fit(resume=...)` needs to go on after the last whole epoch; plain values.
         best_weights: of the epoch with the highest validation accuracy.
     """
 
@@ -243,32 +211,28 @@ class Trainer:
         smoothing: float = 0.0,
         device: str = "auto",
         precision: str = "float32",
+        n_threads: int | None = None,
         teacher: nn.Module | None = None,
         average: float | None = None,
     ) -> None:
+        if average is not None and not 0 < average <= 1:
+            raise ValueError(f"average is a share of the steps, above 0 up to 1, not {average}")
         self.device = pick_device(device)
         self.model = model.to(self.device)
         self.optimizer = optimizer
-        self.batch_size = batch_size
-        self.seed = seed
-        self.schedule = schedule
-        self.augment = augment
-        self.smoothing = smoothing
+        self.batch_size, self.seed, self.n_threads = batch_size, seed, n_threads
+        self.schedule, self.augment, self.smoothing = schedule, augment, smoothing
         self.precision, dtype = precision, PRECISIONS[precision]
         self.autocast = torch.autocast(self.device.type, dtype) if dtype else nullcontext()
         self.teacher = teacher.to(self.device) if teacher else None
-        if average is not None and not 0 < average <= 1:
-            raise ValueError(f"average is a share of the steps, above 0 up to 1, not {average}")
         self.average = average
-        self.averaged: AveragedModel | None = None
-        if average:
-            rule = _mean_of_last(average)
-            self.averaged = AveragedModel(self.model, avg_fn=rule, use_buffers=True)
+        self.averaged = _averaged(self.model, average) if average else None
         self.trained: nn.Module = self.averaged.module if self.averaged else self.model
         self.scheduler: LRScheduler | None = None
         self.history = History()
-        self.state: dict[str, Any] | None = None
         self.best_weights: dict[str, Tensor] | None = None
+        self._plan: dict[str, Any] = {}
+        self._loader: Loader | None = None
 
     def fit(
         self,
@@ -278,12 +242,10 @@ class Trainer:
         epochs: int,
         patience: int | None = None,
         keep: str = "last",
-        resume: dict[str, Any] | None = None,
+        resume: checkpoint.State | None = None,
         after_epoch: Callable[[History], None] | None = None,
     ) -> History:
         """Train for a number of epochs.
-
-        Interrupting (the stop button, Ctrl-C) keeps history and weights so far and says so.
 
         Args:
             train: the digits to learn from.
@@ -291,12 +253,13 @@ class Trainer:
             epochs: passes over `train`.
             patience: stop after this many epochs without a better validation accuracy.
             keep: the weights that the model ends with, "last" or "best" on `valid`.
-            resume: the `state` of an earlier trainer with the same plan.
+            resume: what `snapshot` of an earlier trainer with the same plan returned.
             after_epoch: called with the history after each epoch.
 
         Raises:
             ValueError: before the first step, for digits or a plan that cannot work.
             FloatingPointError: as soon as the loss is not a finite number.
+            Interrupted: by Ctrl-C or the stop button; this trainer keeps history and weights.
         """
         if keep not in ("last", "best"):
             raise unknown("choice of weights", keep, ["last", "best"])
@@ -313,9 +276,7 @@ class Trainer:
             except KeyboardInterrupt:
                 epoch = min(len(self.history) + 1, epochs)
                 self.history.stopped = f"interrupted in epoch {epoch} of {epochs}"
-                print(
-                    f"{self.history.stopped}; history and weights so far are kept", file=sys.stderr
-                )
+                raise Interrupted(self.history) from None
         if keep == "best" and self.best_weights:
             self.trained.load_state_dict(self.best_weights)
         return self.history
@@ -327,7 +288,7 @@ class Trainer:
         *,
         epochs: int,
         patience: int | None = None,
-        resume: dict[str, Any] | None = None,
+        resume: checkpoint.State | None = None,
         after_epoch: Callable[[History], None] | None = None,
     ) -> Generator[Step, None, None]:
         """Train one batch for each `next`: the loop of `fit`, for who does more in between.
@@ -336,56 +297,28 @@ class Trainer:
         steps change nothing; on an accelerator they do, and a resumed training draws others.
         """
         self._check(train, valid, epochs, patience)
-        plan = self._plan(train, epochs)
-        loader = batches(train, self.batch_size, seed=self.seed)
-        n_batches = len(loader)
-        n_steps = epochs * n_batches
-        self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
-        self.best_weights = None
-        with _own_randomness(self.seed) as swap_randomness:
-            self.history = history = self._restore(resume, plan, loader) if resume else History()
-            self.state = self._snapshot(plan, loader, history)
-            for epoch in range(len(history) + 1, epochs + 1):
+        self._loader = loader = batches(train, self.batch_size, seed=self.seed)
+        with threads(self.n_threads), _own_randomness(self.seed) as callers_randomness:
+            self._begin(train, epochs, resume)
+            for epoch in range(len(self.history) + 1, epochs + 1):
                 self.model.train()
-                seconds, losses, n_correct = 0.0, 0.0, 0
-                said, truth = list[Tensor](), list[Tensor]()
-                start = time.perf_counter()
+                tally = _Tally()
                 for batch, (images, labels) in enumerate(loader, start=1):
                     lr = self.optimizer.param_groups[0]["lr"]
                     loss, logits = self.step(images, labels)
-                    if not math.isfinite(loss):
-                        raise FloatingPointError(
-                            f"the loss became {loss} in epoch {epoch}, batch {batch}, at learning "
-                            f"rate {lr:.3g}; try a learning rate ten times smaller"
-                        )
-                    losses += loss * labels.numel()
-                    said.append(logits)
-                    truth.append(labels)
-                    if len(said) == COUNTED or batch == n_batches:
-                        n_correct += int(torch.cat(said).argmax(1).cpu().eq(torch.cat(truth)).sum())
-                        said, truth = [], []
-                    seconds += time.perf_counter() - start
-                    swap_randomness()
-                    try:
-                        yield Step(epoch, batch, n_batches, loss, logits, labels)
-                    finally:
-                        swap_randomness()
-                    start = time.perf_counter()
-                judged = evaluate(self.trained, valid) if valid else None
-                history.seconds.append(seconds)
-                history.lr.append(lr)
-                history.train_loss.append(losses / len(train))
-                history.train_accuracy.append(n_correct / len(train))
-                if judged:
-                    history.valid_loss.append(judged.loss)
-                    history.valid_accuracy.append(judged.accuracy)
-                    if history.best_epoch == epoch:
-                        self.best_weights = copy.deepcopy(self.trained.state_dict())
-                self.state = self._snapshot(plan, loader, history)
+                    step = Step(epoch, batch, len(loader), loss, logits, labels)
+                    _need_finite(step, lr)
+                    tally.add(step)
+                    tally.pause()
+                    with callers_randomness:
+                        yield step
+                    tally.go_on()
+                self._record(tally, lr, len(train), valid)
                 if after_epoch:
-                    after_epoch(history)
-                if patience and epoch - history.best_epoch >= patience:
-                    history.stopped = f"stopped: no epoch was better than {history.best_epoch}"
+                    after_epoch(self.history)
+                if patience and epoch - self.history.best_epoch >= patience:
+                    best = self.history.best_epoch
+                    self.history.stopped = f"stopped: no epoch was better than {best}"
                     break
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
@@ -394,12 +327,9 @@ class Trainer:
         if self.augment:
             images = self.augment(images)
         self.optimizer.zero_grad()
-        targets = labels
         with self.autocast:
-            if self.teacher:
-                with torch.no_grad():
-                    targets = self.teacher(images).softmax(dim=1)  # (B, 10)
             logits = self.model(images)
+            targets = self._taught(images) if self.teacher else labels
             loss = F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
         loss.backward()
         self.optimizer.step()
@@ -412,54 +342,86 @@ class Trainer:
             loss = F.cross_entropy(logits, labels)  # to be compared with that of validation
         return loss.item(), logits
 
-    def _plan(self, train: Split, epochs: int) -> dict[str, Any]:
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor:
+        """Return the teacher's probabilities, (B, 10)."""
+        assert self.teacher
+        return self.teacher(images).softmax(dim=1)
+
+    def _record(self, tally: _Tally, lr: float, n_train: int, valid: Split | None) -> None:
+        """Add an epoch to the history, whole: an interruption before leaves none of it."""
+        judged = evaluate(self.trained, valid) if valid else None
+        self.history.seconds.append(tally.seconds)
+        self.history.lr.append(lr)
+        self.history.train_loss.append(tally.loss / n_train)
+        self.history.train_accuracy.append(tally.n_correct / n_train)
+        if judged:
+            self.history.valid_loss.append(judged.loss)
+            self.history.valid_accuracy.append(judged.accuracy)
+            if self.history.best_epoch == len(self.history):
+                self.best_weights = copy.deepcopy(self.trained.state_dict())
+
+    # --- Stop and go on -----------------------------------------------------------------------
+
+    def snapshot(self) -> checkpoint.State:
+        """Return what `fit(resume=...)` needs to go on from here: plain values and tensors.
+
+        Take it between two epochs, in `after_epoch`, or when `fit` is done.
+        """
+        if self._loader is None:
+            raise ValueError("nothing is trained yet, so there is nothing to go on with; fit first")
+        facts = {
+            "plan": self._plan,
+            "best_weights": self.best_weights,
+            "history": asdict(self.history),
+        }
+        return checkpoint.snapshot(self._parts(), self._order(), facts)
+
+    def _begin(self, train: Split, epochs: int, resume: checkpoint.State | None) -> None:
+        """Start from nothing, or from where another trainer stopped."""
+        self._plan = self._make_plan(train, epochs)
+        if resume:
+            checkpoint.check_same(resume["plan"], self._plan)
+        n_steps = epochs * len(self._loader or ())
+        self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
+        self.history, self.best_weights = History(), None
+        if resume:
+            checkpoint.restore(resume, self._parts(), self._order())
+            self.history = History(**copy.deepcopy(resume["history"]))
+            self.best_weights = copy.deepcopy(resume["best_weights"])
+
+    def _parts(self) -> dict[str, checkpoint.Stateful | None]:
+        return {
+            "model": self.model,
+            "averaged": self.averaged,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+        }
+
+    def _order(self) -> torch.Generator:
+        assert self._loader and self._loader.generator
+        return self._loader.generator
+
+    def _make_plan(self, train: Split, epochs: int) -> dict[str, Any]:
         """Return what must be the same where a training goes on."""
         return {
             "epochs": epochs,
             "digits": len(train),
+            "digits_sum": checkpoint.describe_digits(train),
+            "model_kind": checkpoint.describe_model(self.model),
+            "optimizer_settings": checkpoint.describe_optimizer(self.optimizer),
+            "schedule": getattr(self.schedule, "__name__", repr(self.schedule)),
             "batch_size": self.batch_size,
             "seed": self.seed,
             "augment": self.augment is not None,
+            "augment_settings": _described(self.augment),
             "smoothing": self.smoothing,
             "teacher": self.teacher is not None,
             "average": self.average,
             "precision": self.precision,
         }
 
-    def _snapshot(self, plan: dict[str, Any], loader: Loader, history: History) -> dict[str, Any]:
-        assert loader.generator is not None
-        state = {
-            "plan": plan,
-            "model": self.model.state_dict(),
-            "averaged": self.averaged.state_dict() if self.averaged else None,
-            "best_weights": self.best_weights,
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "loader_random": loader.generator.get_state(),
-            "torch_random": torch.get_rng_state(),
-            "history": asdict(history),
-        }
-        return copy.deepcopy(state)
-
-    def _restore(self, state: dict[str, Any], plan: dict[str, Any], loader: Loader) -> History:
-        for key, value in plan.items():
-            if (before := state["plan"].get(key, value)) != value:
-                raise ValueError(
-                    f"the training to resume had {key} {before!r}, not {value!r}; "
-                    "resume it with the same, or train anew"
-                )
-        assert loader.generator is not None
-        state = copy.deepcopy(state)  # else the optimizer would write into it
-        self.model.load_state_dict(state["model"])
-        if self.averaged:
-            self.averaged.load_state_dict(state["averaged"])
-        self.best_weights = state["best_weights"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler:
-            self.scheduler.load_state_dict(state["scheduler"])
-        loader.generator.set_state(state["loader_random"])
-        torch.set_rng_state(state["torch_random"])
-        return History(**state["history"])
+    # --- What cannot work ---------------------------------------------------------------------
 
     def _check(self, train: Split, valid: Split | None, epochs: int, patience: int | None) -> None:
         """Refuse, before the first step, what would fail or mislead later."""
@@ -507,28 +469,53 @@ class Trainer:
             )
 
 
-def _mean_of_last(share: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """Return how a mean takes up one value more: as one of the last `share` of all so far."""
-    return lambda mean, value, n_before: mean + (value - mean) / max(1, share * (n_before + 1))
+def _need_finite(step: Step, lr: float) -> None:
+    if not math.isfinite(step.loss):
+        raise FloatingPointError(
+            f"the loss became {step.loss} in epoch {step.epoch}, batch {step.batch}, at learning "
+            f"rate {lr:.3g}; try a learning rate ten times smaller"
+        )
+
+
+def _averaged(model: nn.Module, share: float) -> AveragedModel:
+    """Return a copy of the model that takes up each step as one of the last `share` of all."""
+
+    def rule(mean: Tensor, value: Tensor, n_before: Tensor | int) -> Tensor:
+        return mean + (value - mean) / max(1, share * (n_before + 1))
+
+    return AveragedModel(model, avg_fn=rule, use_buffers=True)
+
+
+def _described(augment: Augment | None) -> str:
+    """Return a dataclass with its values, a function by its name."""
+    return getattr(augment, "__name__", "") or repr(augment).partition(" at 0x")[0]
+
+
+class _Swap:
+    """Exchange the state of the global generator for another one, and back."""
+
+    def __init__(self) -> None:
+        self.other = torch.get_rng_state()
+
+    def __enter__(self) -> None:
+        now = torch.get_rng_state()
+        torch.set_rng_state(self.other)
+        self.other = now
+
+    def __exit__(self, *_: object) -> None:
+        self.__enter__()
 
 
 @contextmanager
-def _own_randomness(seed: int) -> Iterator[Callable[[], None]]:
-    """Seed dropout and augmentation; yield what swaps the global generator for the caller's own."""
-    other = torch.get_rng_state()
-
-    def swap() -> None:
-        nonlocal other
-        this = torch.get_rng_state()
-        torch.set_rng_state(other)
-        other = this
-
+def _own_randomness(seed: int) -> Iterator[_Swap]:
+    """Seed dropout and augmentation; yield what brings back the caller's own random numbers."""
+    callers = _Swap()
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            yield swap
+            yield callers
     finally:
-        torch.set_rng_state(other)
+        torch.set_rng_state(callers.other)
 
 
 def _progress() -> Any:

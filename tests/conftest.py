@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from digitlab import files
+from digitlab import idx
 from digitlab.data import Digits, Split, load
 
 
@@ -61,7 +61,7 @@ def optdigits() -> Digits:
 @pytest.fixture(scope="session")
 def mnist() -> Digits:
     """Return the real MNIST, where it is at hand without downloading."""
-    if files.find("mnist") is None:
+    if idx.find("mnist") is None:
         pytest.skip("MNIST is not at hand: set DIGITLAB_DATA to a folder with its files")
     return load("mnist")
 
@@ -69,7 +69,7 @@ def mnist() -> Digits:
 @pytest.fixture(scope="session")
 def handwriting() -> Digits:
     """Return MNIST where it is at hand, else the embedded digits: written by people, both."""
-    return load("mnist" if files.find("mnist") else "optdigits")
+    return load("mnist" if idx.find("mnist") else "optdigits")
 
 
 # --- Graphs -------------------------------------------------------------------------------------

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from digitlab import bench
-from digitlab.bench import BENCHES, bench_data
 from digitlab.cli import main
 from digitlab.data import Digits, batches
+from digitlab.inference import evaluate
+from digitlab.measured import pretrained
 from digitlab.models import Ensemble
 from digitlab.recipes import RECIPES
-from digitlab.runs import build_trainer, pretrained
-from digitlab.trainer import evaluate
+from digitlab.runs import build_trainer
+from studies import bench
+from studies.bench import BENCHES, bench_data
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw
 
 from digitlab import cli
 from digitlab.cli import main
+from digitlab.inference import evaluate
 from digitlab.recipes import RECIPES, document_recipes
 from digitlab.runs import load_run
-from digitlab.trainer import evaluate
 
 COMMANDS = [
     "recipes",

@@ -11,8 +11,9 @@ import torch
 import torchvision.datasets
 from torch.utils.data import DataLoader, Subset
 
-from digitlab import files
-from digitlab.data import Digits, Split, as_pixels, batches, center_in_frame, load
+from digitlab import idx
+from digitlab.data import Digits, Split, as_pixels, batches, load
+from digitlab.geometry import center_in_frame
 
 
 def fingerprint(split: Split) -> str:
@@ -384,13 +385,13 @@ def test_mnist_is_split_the_same_for_everybody(mnist):
 def test_mnist_shows_the_kind_of_source_and_no_path(mnist):
     shown = repr(mnist) + mnist._repr_html_() + mnist.notes
     assert mnist.source in {"$DIGITLAB_DATA", "data/", "cache"}
-    assert str(next(iter(files.find("mnist").paths.values())).parent) not in shown
+    assert str(next(iter(idx.find("mnist").paths.values())).parent) not in shown
 
 
 @pytest.fixture(scope="module")
 def written(mnist) -> Digits:
-    if files.writers_path(files.find("mnist")) is None:
-        pytest.skip(f"{files.WRITERS_FILE} does not lie beside MNIST")
+    if idx.writers_path(idx.find("mnist")) is None:
+        pytest.skip(f"{idx.WRITERS_FILE} does not lie beside MNIST")
     return load("mnist", by="writer")
 
 
@@ -436,7 +437,7 @@ def alone(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     for data_set in ("MNIST", "FashionMNIST", "KMNIST"):
         monkeypatch.setattr(getattr(torchvision.datasets, data_set), "mirrors", [nowhere])
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(idx, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -444,9 +445,9 @@ def alone(monkeypatch, tmp_path):
 @pytest.fixture
 def trusted(standin, monkeypatch):
     """Take the stand-in for the published MNIST."""
-    for file in files.FILES:
+    for file in idx.FILES:
         sha256 = hashlib.sha256((standin / file).read_bytes()).hexdigest()
-        monkeypatch.setitem(files.SOURCES["mnist"].sha256, file, sha256)
+        monkeypatch.setitem(idx.SOURCES["mnist"].sha256, file, sha256)
     return standin
 
 
@@ -483,12 +484,12 @@ def test_load_by_writer_needs_their_file(alone, trusted):
 
 def test_load_by_writer_takes_their_file(alone, trusted, monkeypatch):
     table = np.zeros((60_000, 8), ">i4")
-    table[:, files.WRITER_COLUMN] = np.arange(60_000) // 100
+    table[:, idx.WRITER_COLUMN] = np.arange(60_000) // 100
     content = bytes([0, 0, 12, 2]) + np.array(table.shape, ">i4").tobytes() + table.tobytes()
-    path = trusted / files.WRITERS_FILE
+    path = trusted / idx.WRITERS_FILE
     path.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
-    monkeypatch.setitem(files.SOURCES["mnist"].sha256, files.WRITERS_FILE, sha256)
+    monkeypatch.setitem(idx.SOURCES["mnist"].sha256, idx.WRITERS_FILE, sha256)
     digits = load("mnist", trusted, by="writer")
     path.unlink()
     assert (len(digits.train), len(digits.valid)) == (50_000, 10_000)
@@ -498,14 +499,14 @@ def test_load_by_writer_takes_their_file(alone, trusted, monkeypatch):
 def test_damaged_file_at_hand_is_an_error_and_no_reason_to_take_other_digits(
     alone, trusted, monkeypatch
 ):
-    sha256 = files.SOURCES["mnist"].sha256
+    sha256 = idx.SOURCES["mnist"].sha256
     monkeypatch.setitem(sha256, "t10k-labels-idx1-ubyte", "0" * 64)
     with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte has the right form but other"):
         load("auto", trusted)
 
 
 def test_damaged_cache_waits_for_a_network(alone, trusted, monkeypatch):
-    monkeypatch.setitem(files.SOURCES["mnist"].sha256, "t10k-labels-idx1-ubyte", "0" * 64)
+    monkeypatch.setitem(idx.SOURCES["mnist"].sha256, "t10k-labels-idx1-ubyte", "0" * 64)
     os.symlink(trusted, alone / "cache")
     with pytest.raises(OSError, match="could not be downloaded"):
         load("mnist")
@@ -515,7 +516,7 @@ def test_damaged_cache_waits_for_a_network(alone, trusted, monkeypatch):
 def test_damaged_cache_is_replaced_by_what_was_published(alone, trusted, monkeypatch):
     cache, resources = alone / "cache" / "mnist", []
     cache.mkdir(parents=True)
-    for file in files.FILES:
+    for file in idx.FILES:
         content = gzip.compress((trusted / file).read_bytes(), 1)
         (cache / f"{file}.gz").write_bytes(content)
         resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from digitlab import doctor, files
+from digitlab import doctor, idx
 
 
 def found_by(name: str) -> doctor.Check:
@@ -16,7 +16,7 @@ def found_by(name: str) -> doctor.Check:
 def elsewhere(tmp_path, monkeypatch):
     """Work in an empty folder, with an empty cache and no data named."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache" / "digitlab")
+    monkeypatch.setattr(idx, "cache_folder", lambda: tmp_path / "cache" / "digitlab")
     monkeypatch.delenv("DIGITLAB_DATA", raising=False)
     monkeypatch.delenv("DIGITLAB_DIGITS", raising=False)
     return tmp_path
@@ -70,7 +70,7 @@ def test_without_mnist_the_data_are_the_embedded_digits(elsewhere):
 
 def test_damaged_data_are_named(elsewhere):
     (elsewhere / "data").mkdir()
-    for name in files.FILES:
+    for name in idx.FILES:
         (elsewhere / "data" / name).write_bytes(b"<html>not here</html>")
     check = found_by("data")
     assert not check.ok
@@ -79,7 +79,7 @@ def test_damaged_data_are_named(elsewhere):
 
 def test_a_place_that_cannot_be_written_is_found(elsewhere, monkeypatch):
     (elsewhere / "file").touch()
-    monkeypatch.setattr(files, "cache_folder", lambda: elsewhere / "file" / "digitlab")
+    monkeypatch.setattr(idx, "cache_folder", lambda: elsewhere / "file" / "digitlab")
     assert not found_by("writing").ok
 
 

@@ -11,10 +11,9 @@ from digitlab.models import (
     Flatten,
     LeNet5,
     PixelInput,
-    build_model,
     n_parameters,
 )
-from digitlab.recipes import RECIPES
+from digitlab.recipes import RECIPES, build_model
 
 NAMES = [*MODELS, *RECIPES]
 PARAMETERS = {  # counted by hand from the documents' layers

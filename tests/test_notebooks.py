@@ -9,7 +9,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from digitlab.course import WIDGET_VIEW, result_text
+from tools.notebooks import WIDGET_VIEW, result_text
 
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 UNWANTED = {

@@ -10,9 +10,9 @@ import torch
 import traitlets
 from PIL import Image
 
-from digitlab.digitize import SWITCHABLE, digitize
-from digitlab.prediction import Prediction, predict
-from digitlab.runs import pretrained
+from digitlab.measured import pretrained
+from digitlab.reading.predict import Prediction, predict
+from digitlab.reading.steps import SWITCHABLE, digitize
 from digitlab.widgets.pad import DESLANTED, SIDE, DigitPad, Drawing
 
 SWITCHES = (*SWITCHABLE, DESLANTED)

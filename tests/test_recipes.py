@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from digitlab.models import MODELS, build_model, n_parameters
-from digitlab.recipes import DOCUMENTS, RECIPES, TRAINING, Recipe, document_recipes
+from digitlab.models import MODELS, n_parameters
+from digitlab.recipes import DOCUMENTS, RECIPES, TRAINING, Recipe, build_model, document_recipes
 
 plain = RECIPES["plain-mlp"]
 lenet = RECIPES["lenet-sgd"]

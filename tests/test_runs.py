@@ -20,19 +20,13 @@ from digitlab import runs
 from digitlab.augment import Augment
 from digitlab.cli import main
 from digitlab.data import Digits, Split
-from digitlab.models import build_model, n_parameters
-from digitlab.recipes import RECIPES
-from digitlab.runs import (
-    Run,
-    build_trainer,
-    compare,
-    load_run,
-    pretrained,
-    results,
-    train,
-)
-from digitlab.study import MEMBER, NARROW
-from digitlab.trainer import History, evaluate, one_cycle
+from digitlab.inference import evaluate
+from digitlab.measured import compare, pretrained, results
+from digitlab.models import n_parameters
+from digitlab.recipes import RECIPES, build_model
+from digitlab.runs import Run, build_trainer, load_run, train
+from digitlab.trainer import History, one_cycle
+from studies.study import MEMBER, NARROW
 
 
 @pytest.fixture

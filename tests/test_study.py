@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from digitlab import study as module
 from digitlab.cli import main
 from digitlab.data import Digits, Split
-from digitlab.models import build_model
-from digitlab.recipes import RECIPES
-from digitlab.runs import load_run, results, train
-from digitlab.study import append, distil, study, summary_table, write_readme
-from digitlab.tricks import TRICKS, Trick, try_trick
+from digitlab.measured import results
+from digitlab.recipes import RECIPES, build_model
+from digitlab.runs import load_run, train
+from studies import study as module
+from studies.study import append, distil, study, summary_table, write_readme
+from studies.tricks import TRICKS, Trick, try_trick
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_killed_study_goes_on(quick: list[str], tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from digitlab import study as module
+from studies import study as module
 from digitlab.cli import main
 from digitlab.recipes import RECIPES
 for name in ("plain-mlp", "lenet-sgd"):

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from digitlab.data import Digits, Split, as_pixels, batches
-from digitlab.models import build_model
-from digitlab.registry import Registry
-from digitlab.trainer import SCHEDULES, History, Trainer, evaluate, one_cycle
+from digitlab.inference import evaluate
+from digitlab.names import Registry
+from digitlab.recipes import build_model
+from digitlab.trainer import SCHEDULES, History, Trainer, one_cycle
 
 
 def small_model(seed: int = 0) -> nn.Module:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from digitlab import tricks
 from digitlab.data import Digits, Split, as_pixels
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from digitlab.tricks import (
+from studies import tricks
+from studies.tricks import (
     CHOICES,
     FAST,
     NARROW,

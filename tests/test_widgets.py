@@ -19,11 +19,11 @@ from traitlets import TraitError
 
 from digitlab.augment import Augment
 from digitlab.data import Digits
-from digitlab.models import build_model
-from digitlab.picture import DPI
-from digitlab.recipes import RECIPES
+from digitlab.inference import Result, evaluate
+from digitlab.recipes import RECIPES, build_model
 from digitlab.runs import build_optimizer
-from digitlab.trainer import SCHEDULES, History, Result, Step, Trainer, evaluate
+from digitlab.show.figure import DPI
+from digitlab.trainer import SCHEDULES, History, Step, Trainer
 from digitlab.widgets.augmenting import AugmentExplorer
 from digitlab.widgets.confusion import ConfusionExplorer
 from digitlab.widgets.controls import Choice, Slider, labelled

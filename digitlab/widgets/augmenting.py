@@ -8,8 +8,8 @@ from ipywidgets import HTML, Button
 
 from digitlab.augment import Augment
 from digitlab.data import Split
-from digitlab.picture import Picture
-from digitlab.plots import plot_augment
+from digitlab.show.digits import plot_augment
+from digitlab.show.figure import Figure
 from digitlab.widgets.base import Explorer, show
 from digitlab.widgets.controls import Slider, row
 
@@ -72,7 +72,7 @@ class AugmentExplorer(Explorer):
         self.seed += 1
         self._draw()
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         picture = plot_augment(self.split, self.augment, columns=9, seed=self.seed)
         return dataclasses.replace(picture, alt=f"{self.code}. {picture.alt}")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from ipywidgets import HTML, VBox
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from PIL import Image
 
-from digitlab.picture import DPI, Picture, img_tag
+from digitlab.show.figure import DPI, Figure, img_tag
 
 GAP = 12  # pixels between the pictures of a sheet
 
@@ -23,7 +23,7 @@ class Explorer(VBox):
     alternative text.
     """
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         """Return a picture of what the widget shows now."""
         raise NotImplementedError
 
@@ -36,13 +36,13 @@ class Explorer(VBox):
         return bundle | {"text/html": img_tag(picture.png(), picture.alt)}
 
 
-def show(place: HTML, picture: Picture) -> None:
+def show(place: HTML, picture: Figure) -> None:
     """Put a picture, with its alternative text, where an HTML widget stands."""
     image = img_tag(picture.png(), picture.alt)
     place.value = image.replace("<img ", '<img style="max-width: 100%" ', 1)
 
 
-def sheet(rows: Sequence[Sequence[Picture]], title: str) -> Picture:
+def sheet(rows: Sequence[Sequence[Figure]], title: str) -> Figure:
     """Return one picture of several, which stand in rows.
 
     Its alternative text is theirs, one after the other.
@@ -59,6 +59,6 @@ def sheet(rows: Sequence[Sequence[Picture]], title: str) -> Picture:
             left += image.width + GAP
         top += height
     alt = " ".join(picture.alt for row in rows for picture in row)
-    figure = Figure(figsize=(whole.width / DPI, whole.height / DPI))
+    figure = MplFigure(figsize=(whole.width / DPI, whole.height / DPI))
     figure.figimage(np.asarray(whole))
-    return Picture(figure, (), title, f"{title}. {alt}")
+    return Figure(figure, (), title, f"{title}. {alt}")

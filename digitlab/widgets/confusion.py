@@ -8,14 +8,15 @@ import math
 import numpy as np
 import torch
 from ipywidgets import HTML
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 
-from digitlab.data import N_CLASSES, Split
+from digitlab.data import Split
+from digitlab.geometry import N_CLASSES
+from digitlab.inference import Result
 from digitlab.metrics import confusion_matrix
-from digitlab.picture import Picture, count, frame, only_words
-from digitlab.plots import plot_digits
-from digitlab.result_plots import need_same_digits, plot_confusion
-from digitlab.trainer import Result
+from digitlab.show.digits import plot_digits
+from digitlab.show.figure import Figure, count, frame, only_words
+from digitlab.show.results import need_same_digits, plot_confusion
 from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider, labelled, row
 
@@ -101,7 +102,7 @@ class ConfusionExplorer(Explorer):
         only = "" if self.kind.value == "right and wrong" else f", {self.kind.value} only"
         return f"{truth} read as {read}{only}"
 
-    def _plot_matrix(self) -> Picture:
+    def _plot_matrix(self) -> Figure:
         """Move the frame on the matrix, which is drawn once."""
         ax = self._all.axes[0]
         for patch in ax.patches:
@@ -111,7 +112,7 @@ class ConfusionExplorer(Explorer):
         frame(ax, np.array([column, row]), (height, width))
         return dataclasses.replace(self._all, alt=f"{self._all.alt} Framed: {self._cell}.")
 
-    def _plot_digits(self) -> Picture:
+    def _plot_digits(self) -> Figure:
         n = len(self.positions)
         if not n:
             return only_words(f"There is no digit here:\n{self._cell}")
@@ -126,12 +127,12 @@ class ConfusionExplorer(Explorer):
         alt = f"{first + 1} to {first + len(shown)} of {picture.alt}"
         return dataclasses.replace(picture, alt=alt.replace("\n", " "))
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         return sheet([[self._plot_matrix(), self._plot_digits()]], "Confusion explorer")
 
 
-def _small_matrix(result: Result) -> Picture:
-    figure = Figure(figsize=(3.0, 3.2))
+def _small_matrix(result: Result) -> Figure:
+    figure = MplFigure(figsize=(3.0, 3.2))
     ax = figure.add_axes((0.15, 0.13, 0.83, 0.79))  # constrained layout takes twice the time
     picture = plot_confusion(result, ax=ax)
     for text in ax.texts:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 from ipywidgets import HTML, HBox, Layout, VBox
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from torch import nn
 
-from digitlab.data import SIZE, Split, as_pixels
-from digitlab.layer_plots import layer_output, plot_features, plot_weights
-from digitlab.picture import Picture, need_digits
-from digitlab.plots import plot_digit
+from digitlab.data import Split, as_pixels
+from digitlab.geometry import SIZE
+from digitlab.inference import layer_output
+from digitlab.show.digits import plot_digit
+from digitlab.show.figure import Figure, need_digits
+from digitlab.show.layers import plot_features, plot_weights
 from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider
 
@@ -82,16 +84,16 @@ class LayerExplorer(Explorer):
         else:
             self._filters.value = f"<p>{self._no_filters()}</p>"
 
-    def _plot_digit(self) -> Picture:
+    def _plot_digit(self) -> Figure:
         position = int(self.position.value)
         image, label = self.split.images[position], int(self.split.labels[position])
-        ax = Figure(figsize=(1.7, 1.9), layout="constrained").subplots()
+        ax = MplFigure(figsize=(1.7, 1.9), layout="constrained").subplots()
         picture = plot_digit(image, values=False, ax=ax)
         ax.set_axis_off()
         ax.set_title(f"a {label}", size="medium")
         return dataclasses.replace(picture, alt=f"Position {position}, a {label}: {picture.alt}")
 
-    def _plot_filters(self) -> Picture:
+    def _plot_filters(self) -> Figure:
         layer, channel = self._layer, int(self.channel.value)
         if isinstance(layer, nn.Linear):
             return plot_weights(layer.weight)
@@ -108,13 +110,13 @@ class LayerExplorer(Explorer):
             return f"{self.layer.value} has no weights: it learns nothing."
         return f"The weights of {self.layer.value} ({' and '.join(shapes)}) do not lie on pixels."
 
-    def _plot_output(self) -> Picture:
+    def _plot_output(self) -> Figure:
         image = as_pixels(self.split.images[int(self.position.value)])
         output = layer_output(self.model, image, self.layer.value)
         columns = _columns(output.shape[1], output.shape[3]) if output.ndim == 4 else 8
         return plot_features(output, columns=columns)
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         filters = [[self._plot_filters()]] if _n_channels(self._layer) else []
         rows = [[self._plot_digit()], *filters, [self._plot_output()]]
         return sheet(rows, f"Layer {self.layer.value}")

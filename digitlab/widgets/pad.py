@@ -12,21 +12,21 @@ import numpy as np
 import traitlets
 from anywidget import AnyWidget
 from ipywidgets import HTML, Checkbox, HBox, Label, VBox
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from PIL import Image, ImageDraw, ImageOps
 from torch import nn
 
-from digitlab.cleanup import border
-from digitlab.data import N_CLASSES
-from digitlab.digitize import STEPS, SWITCHABLE, Digitized, digitize
-from digitlab.picture import COLORS, PERCENT, WIDTH, Picture, img_tag
-from digitlab.prediction import Prediction, one_thread, predict
-from digitlab.runs import pretrained
+from digitlab.geometry import N_CLASSES
+from digitlab.inference import threads
+from digitlab.measured import pretrained
+from digitlab.reading.light import border
+from digitlab.reading.predict import Prediction, predict
+from digitlab.reading.steps import STEPS, Digitized, digitize
+from digitlab.show.figure import COLORS, PERCENT, WIDTH, Figure, img_tag
 from digitlab.widgets.base import Explorer
 
 SIDE = 280  # pixels of the sheet
 TILE = 84  # pixels of a step's picture: three for each of 28
-DESLANTED = "deslanted"  # the one step that is left out unless one asks for it
 STEPS_HELP = (
     "From the drawing to the 28 x 28 pixels that the model sees; untick a step to leave it out:"
 )
@@ -87,11 +87,11 @@ class DigitPad(Explorer):
         self.model = pretrained() if model is None else model
         self.drawing = Drawing(pixels=_example().tobytes(), example=True)
         self.switches = {
-            name: Checkbox(value=name != DESLANTED, description=name, indent=False)
-            for name in STEPS
-            if name in {*SWITCHABLE, DESLANTED}
+            name: Checkbox(value=step.usual, description=name, indent=False)
+            for name, step in STEPS.items()
+            if step.optional
         }
-        self._pictures = {name: HTML() for name in STEPS}
+        self._pictures = {name: HTML() for name in ("picture", *STEPS)}
         columns = [
             VBox([picture, self.switches.get(name) or Label(name)])
             for name, picture in self._pictures.items()
@@ -124,17 +124,17 @@ class DigitPad(Explorer):
 
     def _read(self) -> None:
         """Read the drawing and show what came of it: first the answer, then the steps."""
-        off = {name for name, switch in self.switches.items() if not switch.value}
+        on = {name for name, switch in self.switches.items() if switch.value}
         small = Image.fromarray(self.image).reduce(2)  # read as well, and four times as quickly
         try:
             self.digitized: Digitized | None = digitize(
-                small, skip=off - {DESLANTED}, deslant=DESLANTED not in off
+                small, skip=self.switches.keys() - on, add=on
             )
         except ValueError as error:  # nothing on it that could be a digit
             self.digitized = self.prediction = None
             self._say([], EMPTY if self.image.min() == 255 else f"Nothing to read: {error}")
         else:
-            with one_thread():
+            with threads(1):
                 prediction = predict(self.model, self.digitized.pixels)
             assert isinstance(prediction, Prediction)
             self._say(prediction.probabilities.tolist(), _in_words(prediction))
@@ -153,10 +153,10 @@ class DigitPad(Explorer):
         with self.drawing.hold_sync():  # one message for both
             self.drawing.probabilities, self.drawing.message = probabilities, message
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         """Return a picture of the drawing, the steps and the probabilities."""
         steps = self.digitized.steps if self.digitized else {}
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        figure = MplFigure(figsize=(WIDTH, 3.6), layout="constrained")
         grid = figure.add_gridspec(2, 1, height_ratios=(2, 1))
         upper, lower = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
         paper, bars = upper.subplots(1, 2, width_ratios=(1, 2))
@@ -174,7 +174,7 @@ class DigitPad(Explorer):
             axis.set_axis_off()
         alt = f"Drawing pad. {self.drawing.message}. Steps: {', '.join(steps) or 'none'}."
         rows = [(digit, round(p, 4)) for digit, p in enumerate(self.drawing.probabilities)]
-        return Picture(
+        return Figure(
             figure, tuple(figure.axes), "drawing pad", alt, rows, ("digit", "probability")
         )
 

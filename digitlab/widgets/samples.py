@@ -9,12 +9,13 @@ from html import escape
 import numpy as np
 import torch
 from ipywidgets import HTML
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from torch import Tensor
 
-from digitlab.data import SIZE, Split
-from digitlab.picture import Picture, count, frame, need_digits, tiles
-from digitlab.plots import plot_digit
+from digitlab.data import Split
+from digitlab.geometry import SIZE
+from digitlab.show.digits import plot_digit
+from digitlab.show.figure import Figure, count, frame, need_digits, tiles
 from digitlab.widgets.base import Explorer, sheet, show
 from digitlab.widgets.controls import Choice, Slider, labelled, row
 
@@ -84,7 +85,7 @@ class SampleBrowser(Explorer):
             self._plot_digit().alt,
         )
 
-    def _plot_grid(self) -> Picture:
+    def _plot_grid(self) -> Figure:
         labels = self.split.labels[self._shown].tolist()
         first = PER_PAGE * (int(self.page.value) - 1) + 1
         title = f"Digits {first} to {first + len(labels) - 1} of {len(self._positions)}"
@@ -95,31 +96,31 @@ class SampleBrowser(Explorer):
         frame(ax, corners[int(self.place.value) - 1], (SIZE, SIZE))
         rows = list(zip(self._shown.tolist(), labels, strict=True))
         alt = f"{title}: {', '.join(texts)}."
-        return Picture(figure, (ax,), title, alt, rows, ("position", "label"))
+        return Figure(figure, (ax,), title, alt, rows, ("position", "label"))
 
-    def _plot_digit(self, *, values: bool = False) -> Picture:
+    def _plot_digit(self, *, values: bool = False) -> Figure:
         image, label = self.split.images[self.position], int(self.split.labels[self.position])
-        ax = Figure(figsize=(5.0, 5.2), layout="constrained").subplots()
+        ax = MplFigure(figsize=(5.0, 5.2), layout="constrained").subplots()
         picture = plot_digit(image, label, values=values, ax=ax)
         for text in ax.texts:
             text.set_fontsize(4.7)
         return dataclasses.replace(picture, alt=f"Position {self.position}: {picture.alt}")
 
-    def _plot_average(self) -> Picture:
+    def _plot_average(self) -> Figure:
         """Draw the mean of all chosen digits, not only of this page."""
         images = self.split.images[self._positions].numpy()
         mean = images.mean(axis=0, dtype=np.float32)
         which = "" if self.digit.value == "all" else f" of the {self.digit.value}"
         title = f"Average of {count(len(images), 'digit')}"
-        figure = Figure(figsize=(1.3, 1.7), layout="constrained")
+        figure = MplFigure(figsize=(1.3, 1.7), layout="constrained")
         ax = figure.subplots()
         ax.imshow(mean, cmap="gray", vmin=0, vmax=255)
         ax.set_axis_off()
         ax.set_title(title.replace(" of ", " of\n"), size="medium")
         alt = f"{title}{which}: mean pixel {mean.mean():.0f}, brightest {mean.max():.0f} of 255."
-        return Picture(figure, (ax,), title, alt)
+        return Figure(figure, (ax,), title, alt)
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         below = [self._plot_digit(values=True), self._plot_average()]
         return sheet([[self._plot_grid()], below], "Sample browser")
 

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from ipywidgets import HTML, Button, HBox
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as MplFigure
 from PIL import Image
 from torch import nn
 
 from digitlab.data import Digits
-from digitlab.picture import COLORS, DPI, PERCENT, Picture, count, img_tag, need_digits
+from digitlab.inference import evaluate
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from digitlab.trainer import History, Step, Trainer, evaluate
+from digitlab.show.figure import COLORS, DPI, PERCENT, Figure, count, img_tag, need_digits
+from digitlab.trainer import History, Step, Trainer
 from digitlab.widgets.base import Explorer
 from digitlab.widgets.controls import Choice, Slider, labelled, row
 
@@ -93,7 +94,7 @@ class TrainingDesk(Explorer):
         """One entry for each epoch so far."""
         return self._trainer.history if self._trainer else History()
 
-    def snapshot(self) -> Picture:
+    def snapshot(self) -> Figure:
         return self._curves.plot(self._steps, self.history)
 
     # --- Training -----------------------------------------------------------------------------
@@ -256,7 +257,7 @@ class _Curves:
 
     def __init__(self, epochs: int) -> None:
         self.title = f"Training over {count(epochs, 'epoch')}"
-        self.figure = Figure(figsize=(6.1, 2.6), dpi=DPI)
+        self.figure = MplFigure(figsize=(6.1, 2.6), dpi=DPI)
         self.figure.subplots_adjust(left=0.08, right=0.98, bottom=0.18, top=0.9, wspace=0.27)
         self.axes = dict(zip(("loss", "accuracy"), self.figure.subplots(1, 2), strict=True))
         label = f"training, mean of {WINDOW} batches"
@@ -274,11 +275,11 @@ class _Curves:
         self._canvas: Any = FigureCanvasAgg(self.figure)
         self._empty = self._draw_axes()
 
-    def plot(self, steps: Sequence[Step], history: History) -> Picture:
+    def plot(self, steps: Sequence[Step], history: History) -> Figure:
         """Draw the batches so far, smoothed, and validation after each epoch."""
         axes = tuple(self.axes.values())
         if not steps:
-            return Picture(self.figure, axes, self.title, f"{self.title}: nothing is trained yet.")
+            return Figure(self.figure, axes, self.title, f"{self.title}: nothing is trained yet.")
         place = [step.epoch - 1 + step.batch / step.n_batches for step in steps]
         ends = range(1, len(history.valid_loss) + 1)
         last = {}
@@ -299,7 +300,7 @@ class _Curves:
         for epoch, _, accuracy in rows[-1:]:
             alt += f"; validation accuracy after epoch {epoch} {100 * accuracy:.1f} %"
         header = ("epoch", "validation loss", "validation accuracy")
-        return Picture(self.figure, axes, self.title, f"{alt}.", rows, header)
+        return Figure(self.figure, axes, self.title, f"{alt}.", rows, header)
 
     def png(self) -> bytes:
         """Return what `plot` drew last, with all its colors: to reduce them takes longer."""

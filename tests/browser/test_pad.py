@@ -9,9 +9,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
-from digitlab.bench_draw import WATCH, pad_server
-from digitlab.digitize import SWITCHABLE, digitize
+from digitlab.reading.steps import SWITCHABLE, digitize
 from digitlab.widgets.pad import DESLANTED
+from studies.bench_draw import WATCH, pad_server
 
 SWITCHES = (*SWITCHABLE, DESLANTED)
 PAPER = Image.new("L", (100, 100), 255)

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
-from digitlab.course import clean
+from tools.notebooks import clean
 
 START = """
 import digitlab as dl

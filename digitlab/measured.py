@@ -1,0 +1,149 @@
+"""What was measured: stored results of many trainings, and the trained models that ship."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from torch import nn
+
+from digitlab.models import Ensemble
+from digitlab.names import unknown
+from digitlab.recipes import RECIPES
+from digitlab.runs import Run, load_run
+
+RESULTS = Path(__file__).with_name("results")
+WEIGHTS = Path(__file__).with_name("weights")
+MEMBERS = ("best", "member", "member-1", "member-2", "member-3")  # of the shipped ensemble
+
+
+def results(folder: str | os.PathLike[str] = RESULTS, *, study: str = "*") -> list[dict[str, Any]]:
+    """Return the stored results of trainings: one dict for each recipe, data set and seed.
+
+    Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
+    "tricks", "choices" and "widths", judged by validation alone, are returned only where they are
+    asked for.
+    """
+    return [
+        row
+        for path in sorted(Path(folder).glob(f"{study}.jsonl"))
+        for row in read_rows(path)
+        if study == path.stem or "test_accuracy" in row
+    ]
+
+
+def stored(name: str) -> dict[str, Any]:
+    """Return what `python -m studies bench NAME` measured on the machine that is named there.
+
+    Raises:
+        ValueError: for a name under which nothing is stored.
+    """
+    names = sorted(path.stem for path in RESULTS.glob("*.json"))
+    if name not in names:
+        raise unknown("stored measurement", name, names)
+    facts = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert isinstance(facts, dict)
+    return facts
+
+
+def read_rows(path: Path) -> Iterable[dict[str, Any]]:
+    """Read the whole lines of a JSON lines file; a line cut short by a kill is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue
+
+
+def pretrained(name: str = "best") -> nn.Module:
+    """Return a trained model that comes with digitlab, in evaluation mode.
+
+    Args:
+        name: of a recipe, trained on MNIST with seed 0; or "member" to "member-3", of the ensemble.
+
+    Raises:
+        ValueError: for a recipe that no trained model is shipped for.
+    """
+    return pretrained_run(name).model
+
+
+def pretrained_ensemble() -> Ensemble:
+    """Return `best` and four narrower networks, which come with digitlab, as one.
+
+    The four learned by another optimizer, each from another seed, to err on other digits.
+    """
+    return Ensemble(pretrained(member) for member in MEMBERS).eval()
+
+
+def pretrained_run(name: str = "best") -> Run:
+    """Return the whole run of a trained model that comes with digitlab, as `load_run` does."""
+    shipped = sorted(path.stem for path in WEIGHTS.glob("*.pt"))
+    if name not in shipped:
+        raise unknown("trained model", name, shipped)
+    return load_run(WEIGHTS / f"{name}.pt")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Say where a run lies among the stored runs of the same recipe and data.
+
+    Attributes:
+        verdict: "usual", "low", "high", or "unknown" where fewer than 3 runs are stored.
+        accuracy: on test, in [0, 1].
+        low, high: 99 of 100 further runs are expected between these accuracies.
+        n_runs: how many are stored.
+        text: the same in one sentence.
+    """
+
+    verdict: str
+    accuracy: float
+    low: float
+    high: float
+    n_runs: int
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def compare(run: Run) -> Comparison:
+    """Compare a run with the stored results of many seeds.
+
+    Where a low run learned from fewer digits than they did, it says so.
+
+    Source: the 99 % prediction interval of Student's t for one more run of the same kind, and one
+    digit more to each side.
+    """
+    from scipy.stats import t
+
+    what = f"{run.recipe.name} on {run.data}"
+    accuracy = run.scores.get("test_accuracy", float("nan"))
+    rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
+    same = [row["test_accuracy"] for row in rows]
+    if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
+        text = f"unknown: there are no stored runs like this one of {what} to compare it with"
+        return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
+    middle, n = mean(same), len(same)
+    one_digit = 1 / run.sizes["test"]  # accuracies are no finer than this
+    reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5 + one_digit
+    low, high = middle - reach, min(middle + reach, 1.0)
+    verdict = "low" if accuracy < low else "high" if accuracy > high else "usual"
+    advice = {
+        "usual": "",
+        "low": "; look at the learning curves, the learning rate and the number of epochs",
+        "high": "; look for test digits among the training digits",
+    }[verdict]
+    if verdict == "low" and run.sizes["train"] < rows[0]["n_train"]:
+        advice = f"; it learned from {run.sizes['train']} digits, they from {rows[0]['n_train']}"
+    text = (
+        f"{verdict}: {accuracy:.2%} of the test digits; {n} stored runs of {what} let expect "
+        f"{low:.2%} to {high:.2%}{advice}"
+    )
+    return Comparison(verdict, accuracy, low, high, n, text)

@@ -1,0 +1,341 @@
+"""Pictures of how well models read: confusion, predictions, mistakes, calibration, recipes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from torch import Tensor
+
+from digitlab.data import Split
+from digitlab.geometry import N_CLASSES, SIZE
+from digitlab.inference import Result
+from digitlab.metrics import calibration, confusion_matrix, nll, recall
+from digitlab.names import unknown
+from digitlab.show.figure import (
+    COLORS,
+    PERCENT,
+    WIDTH,
+    Figure,
+    canvas,
+    count,
+    frame,
+    listed,
+    look,
+    need_digits,
+    need_numbers,
+    only_words,
+    tiles,
+)
+
+
+def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = None) -> Figure:
+    """Show how often each class (row) is read as each class (column).
+
+    Colour shows the mistakes only: beside the right answers they would all look alike.
+
+    Args:
+        result: what `evaluate` returns.
+        rates: percent of the row in place of counts.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for no digits, or labels outside 0 to 9.
+    """
+    matrix = confusion_matrix(result.predictions, result.labels).numpy()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    wrong = matrix * (1 - np.eye(N_CLASSES, dtype=int))
+    colored = wrong * (shares / np.maximum(matrix, 1) if rates else 1)
+    most = colored.max() or 1
+    figure, (ax,) = canvas(ax, (5.6, 5.4))
+    ax.imshow(colored, cmap="Blues", vmin=0, vmax=1.2 * most)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        share, number = 100 * shares[row, column], matrix[row, column]
+        color = "white" if colored[row, column] > 0.75 * most else "black"
+        text = ax.text(column, row, f"{share:.1f}" if rates else f"{number}", color=color, size=8)
+        text.set(ha="center", va="center", weight="bold" if row == column else "normal")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_ticks(range(N_CLASSES))
+        axis.set_ticks(np.arange(N_CLASSES + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="#cccccc", linewidth=0.6)
+    ax.tick_params(which="minor", length=0)
+    ax.set_xlabel("read as (colour: mistakes)")
+    ax.set_ylabel("true class")
+    title = f"{matrix.trace()} of {count(matrix.sum(), 'digit')} read correctly"
+    ax.set_title(f"{title} (percent of each row)" if rates else title, size="medium")
+    order = np.argsort(-wrong, axis=None, kind="stable")[:3].tolist()
+    worst = [divmod(place, N_CLASSES) for place in order]
+    said = [f"{t} read as {r}, {count(wrong[t, r], 'time')}" for t, r in worst if wrong[t, r]]
+    alt = f"Confusion matrix: {title}"
+    alt += f"; most confused: {'; '.join(said)}." if said else "."
+    shown = (100 * shares).round(2) if rates else matrix
+    recalls = recall(result.predictions, result.labels).numpy().round(4)
+    rows = [(digit, *shown[digit].tolist(), recalls[digit]) for digit in range(N_CLASSES)]
+    header = ("true class", *(f"as {digit}" for digit in range(N_CLASSES)), "recall")
+    return Figure(figure, (ax,), title, alt, rows, header)
+
+
+def plot_predictions(
+    split: Split, result: Result, *, n: int = 12, positions: Tensor | None = None
+) -> Figure:
+    """Show digits beside the three classes that a model finds most probable.
+
+    The true class is bold and its bar dark; where the model is wrong, the digit is framed.
+
+    Args:
+        split: the digits.
+        result: what `evaluate` returns for this split.
+        n: how many digits.
+        positions: int64 (M,), of the digits in the split; None for the first ones.
+
+    Raises:
+        ValueError: for no digits, more than 60, or the result of another split.
+    """
+    need_same_digits(split, result)
+    positions = (torch.arange(len(split)) if positions is None else positions)[:n]
+    if not 0 < len(positions) <= 60:
+        raise ValueError(f"a gallery with probabilities shows 1 to 60 digits, not {len(positions)}")
+    chosen, probabilities = split.pick(positions), result.probabilities[positions]
+    truth, read = chosen.labels.tolist(), probabilities.argmax(dim=1).tolist()
+    room = np.full((len(chosen), SIZE + 3, 2 * SIZE + 16), np.nan)  # the digit, then bars
+    room[:, :SIZE, :SIZE] = chosen.images.numpy()
+    wrong = [f"{t} read as {r}" for t, r in zip(truth, read, strict=True) if t != r]
+    title = f"{len(chosen) - len(wrong)} of {count(len(chosen), 'digit')} read correctly"
+    says = f"{title} (bold: true class{'; framed: wrong' * bool(wrong)})"
+    figure, ax, corners = tiles(None, room, columns=3, title=says)
+    ax.autoscale(False)
+    for i, (x, y) in enumerate(corners):
+        if truth[i] != read[i]:
+            frame(ax, corners[i], (SIZE, SIZE))
+        _draw_bars(ax, x + SIZE, y, probabilities[i], truth[i])
+    alt = f"{title}, each beside its most probable classes"
+    alt += f"; wrong: {listed(wrong)}." if wrong else "."
+    place = torch.arange(len(chosen))
+    sure, right = (probabilities[place, torch.tensor(k)].tolist() for k in (read, truth))
+    rows = [
+        (position, truth[i], read[i], round(sure[i], 4), round(right[i], 4))
+        for i, position in enumerate(positions.tolist())
+    ]
+    header = ("position", "label", "read as", "probability", "probability of the label")
+    return Figure(figure, (ax,), title, alt, rows, header)
+
+
+def _draw_bars(ax: Axes, x: int, y: int, probabilities: Tensor, truth: int) -> None:
+    """Draw the probabilities of three classes right of a digit: the highest, and the true one."""
+    classes = probabilities.argsort(descending=True).tolist()
+    classes = classes[:3] if truth in classes[:3] else [*classes[:2], truth]
+    for k, digit in enumerate(classes):
+        p, middle = probabilities[digit].item(), y + 4 + 9.5 * k
+        color, weight = (COLORS[0], "bold") if digit == truth else ("#999999", "normal")
+        ax.barh(middle, 18 * p, left=x + 8, height=6, color=color)
+        style: dict[str, Any] = {"va": "center", "size": 9, "weight": weight, "in_layout": False}
+        ax.text(x + 3, middle, str(digit), **style)
+        ax.text(x + 9 + 18 * p, middle, f"{100 * p:.0f} %", **style)
+
+
+def plot_mistakes(split: Split, result: Result, *, n: int = 12) -> Figure:
+    """Show the worst mistakes: the digits whose true class got the lowest probability.
+
+    Args:
+        split: the digits.
+        result: what `evaluate` returns for this split.
+        n: how many, at most 60.
+
+    Raises:
+        ValueError: for no digits, or the result of another split.
+    """
+    need_same_digits(split, result)
+    wrong = torch.nonzero(result.predictions != result.labels)[:, 0]
+    if not len(wrong):
+        return only_words(f"No mistake in {count(len(split), 'digit')}")
+    order = nll(result.logits, result.labels)[wrong].argsort(descending=True)
+    picture = plot_predictions(split, result, n=n, positions=wrong[order])
+    title = f"The worst {len(picture.rows)} of {count(len(wrong), 'mistake')}"
+    picture.axes[0].set_title(f"{title} (bold: true class)", size="medium")
+    alt = f"{title} in {count(len(split), 'digit')}: {picture.alt.partition('wrong: ')[2]}"
+    return dataclasses.replace(picture, title=title, alt=alt)
+
+
+def need_same_digits(split: Split, result: Result) -> None:
+    """Refuse what is empty, does not belong together or is not a number."""
+    need_digits(split)
+    if not torch.equal(split.labels, result.labels):
+        raise ValueError(
+            "this result belongs to other digits; make it with dl.evaluate(model, split)"
+        )
+    need_numbers(result.logits.numpy(), "logits")
+
+
+def plot_reliability(result: Result, *, ax: Axes | None = None) -> Figure:
+    """Show whether a model is right as often as it is sure.
+
+    Bars at the points reach over two standard errors: few digits say little.
+
+    Args:
+        result: what `evaluate` returns.
+        ax: where to draw; None for a new figure.
+
+    Raises:
+        ValueError: for no digits, or logits that are not numbers.
+    """
+    need_numbers(result.logits.numpy(), "logits")
+    found = calibration(result.probabilities, result.labels)
+    filled = found.counts > 0
+    sure, right, counts = (
+        values[filled].numpy() for values in (found.confidence, found.accuracy, found.counts)
+    )
+    smooth = (right * counts + 1) / (counts + 2)  # keeps the error of 1 of 1 above zero
+    errors = 2 * np.sqrt(smooth * (1 - smooth) / counts)
+    low_high = np.stack([np.minimum(errors, right), np.minimum(errors, 1 - right)])
+    figure, (ax,) = canvas(ax, (4.6, 4.6))
+    ax.plot([0, 1], [0, 1], color="#666666", linestyle="--", label="as right as sure")
+    ax.errorbar(sure, right, low_high, fmt="o", color=COLORS[0], capsize=3, label="this model")
+    ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+    ax.grid(alpha=0.3)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PERCENT)
+    ax.set_xlabel("probability of the prediction")
+    ax.set_ylabel("how often it is right")
+    ax.legend(loc="lower right")
+    mean_sure, mean_right = np.average([sure, right], axis=1, weights=counts)
+    title = f"Expected calibration error {100 * found.error:.1f} %"
+    ax.set_title(title, size="medium")
+    gap = mean_sure - mean_right
+    verdict = (
+        "about as sure as right" if abs(gap) < 0.005 else "too sure" if gap > 0 else "too unsure"
+    )
+    alt = (
+        f"{title}: over {count(int(counts.sum()), 'digit')} the model is {100 * mean_sure:.1f} % "
+        f"sure on average and right in {100 * mean_right:.1f} %, {verdict}."
+    )
+    rows = list(zip(sure.round(4), right.round(4), counts.tolist(), strict=True))
+    return Figure(figure, (ax,), title, alt, rows, ("probability", "right", "digits"))
+
+
+def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) -> Figure:
+    """Show the test accuracy of recipes against their parameters and their seconds of training.
+
+    A point is the mean of a recipe's seeds, at the median of their seconds; its bar goes from the
+    lowest to the highest.
+
+    Args:
+        rows: what `results` returns.
+        data: take the rows of this data set; None where they are all of one.
+
+    Raises:
+        ValueError: for no rows, or rows of several data sets.
+    """
+    if not rows:
+        raise ValueError("there are no results to show; measure some with `digitlab study`")
+    known = sorted({row["data"] for row in rows})
+    if data is not None and data not in known:
+        raise unknown("data set in these results", data, known)
+    rows = [row for row in rows if data in (None, row["data"])]
+    if len({row["data"] for row in rows}) > 1:
+        raise ValueError(
+            f"results on {' and '.join(known)} cannot be compared; choose one: data={known[0]!r}"
+        )
+    recipes = {
+        name: [row for row in rows if row["recipe"] == name]
+        for name in dict.fromkeys(row["recipe"] for row in rows)
+    }
+    figure, axes = canvas(None, (WIDTH, 3.6), 2)
+    table = []
+    for number, (name, seeds) in enumerate(recipes.items()):
+        accuracies = [row["test_accuracy"] for row in seeds]
+        accuracy = float(np.mean(accuracies))
+        low, high = min(accuracies), max(accuracies)
+        bar = [[max(accuracy - low, 0.0)], [max(high - accuracy, 0.0)]]  # a mean may be rounded
+        x = [float(np.median([row[field] for row in seeds])) for field in ("parameters", "seconds")]
+        for axis, value in zip(axes, x, strict=True):
+            axis.errorbar(
+                [value], [accuracy], bar, linestyle="", label=name, capsize=3, **look(number)
+            )
+        table.append((name, round(accuracy, 4), round(x[0]), round(x[1], 1), len(seeds)))
+    for axis, label in zip(axes, ("parameters", "seconds of training"), strict=True):
+        axis.set(xscale="log", xlabel=label)
+        left, right = axis.get_xlim()
+        fine = (1, 1.5, 2, 3, 5, 7) if right < 5 * left else (1, 2, 5)
+        axis.xaxis.set_major_locator(LogLocator(subs=fine if right < 100 * left else (1, 3)))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.grid(alpha=0.3)
+        axis.yaxis.set_major_formatter(PERCENT)
+    axes[0].set_ylabel("test accuracy")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
+    )
+    title = f"{count(len(recipes), 'recipe')} on {rows[0]['data']}"
+    figure.suptitle(title, size="large")
+    said = [f"{n} {100 * a:.2f} % with {p} parameters in {s} seconds" for n, a, p, s, _ in table]
+    header = ("recipe", "test accuracy", "parameters", "seconds", "seeds")
+    return Figure(figure, tuple(axes), title, f"{title}: {'; '.join(said)}.", table, header)
+
+
+def plot_reading(measured: Mapping[str, Any]) -> Figure:
+    """Show how many digits are read from each kind of picture, and with each step left out.
+
+    Args:
+        measured: what `digitlab bench reading` stored, as `stored("reading")` returns it.
+    """
+    kinds = measured["kinds"]
+    ways = list(next(iter(kinds.values())))
+    shares = np.array([[row[way] for way in ways] for row in kinds.values()])
+    figure, (ax,) = canvas(None, (WIDTH, 1.2 + 0.22 * len(kinds)))
+    ax.imshow(shares, cmap="Blues_r", vmin=0, vmax=1.3, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        color = "white" if share < 0.6 else "black"
+        ax.text(column, row, f"{100 * share:.3g}", color=color, size=8, ha="center", va="center")
+    names = [way.replace("without ", "without: ") for way in ways]
+    names = [{"usual": "usual way", "digitize": "all steps"}.get(name, name) for name in names]
+    ax.xaxis.tick_top()  # first, or labels below are the ones that are turned
+    ax.set_xticks(range(len(ways)), names, size=8, rotation=40, ha="left", rotation_mode="anchor")
+    ax.set_yticks(range(len(kinds)), list(kinds), size=8)
+    few = f"{measured['n_skipped']} where a step is left out"
+    ax.set_xlabel(f"percent of {measured['n']} digits read correctly, of {few}", size=9)
+    usual, whole = (shares[:, ways.index(way)] for way in ("usual", "digitize"))
+    title = f"{count(len(kinds), 'kind')} of pictures, read in {count(len(ways), 'way')}"
+    lost = {way: shares[:, i].mean() for i, way in enumerate(ways) if way.startswith("without")}
+    worst = [way.replace("without ", "") for way in sorted(lost, key=lambda way: lost[way])[:2]]
+    alt = (
+        f"{title}. The usual way reads {usual.mean():.0%} on average over the kinds, all steps "
+        f"{whole.mean():.1%}, at least {whole.min():.1%}. Left out, these cost most: "
+        f"{' and '.join(worst)}."
+    )
+    rows = [(kind, *row.values()) for kind, row in kinds.items()]
+    return Figure(figure, (ax,), title, alt, rows, ("kind", *ways))
+
+
+def plot_scaling(measured: Mapping[str, Any]) -> Figure:
+    """Show what a digit takes to learn, and how much memory, on more and more digits.
+
+    Args:
+        measured: what `digitlab bench scaling` stored, as `stored("scaling")` returns it.
+    """
+    rows = [tuple(row.values()) for row in measured["sizes"]]
+    digits, microseconds, data, grown = (np.array(column) for column in zip(*rows, strict=True))
+    figure, axes = canvas(None, (WIDTH, 2.8), 2)
+    axes[0].plot(digits, microseconds, **look(0))
+    axes[0].set(xscale="log", ylim=(0, 1.3 * microseconds.max()), xlabel="digits")
+    axes[0].set_ylabel("microseconds a digit")
+    axes[0].xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes[1].plot(data, grown, **look(0), label="the process grew by")
+    axes[1].plot(data, data, color="black", linestyle=":", label="the data alone")
+    axes[1].set(xlabel="megabytes of digits", ylabel="megabytes")
+    axes[1].legend(frameon=False)
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    title = "Learning from more and more digits"
+    figure.suptitle(title, size="large")
+    alt = (
+        f"{title}: with {digits[0]} digits {microseconds[0]:.0f} microseconds a digit, with "
+        f"{digits[-1]} digits {microseconds[-1]:.0f}; there the process grew by {grown[-1]:.0f} "
+        f"megabytes, of which {data[-1]:.0f} are the digits."
+    )
+    header = ("digits", "microseconds a digit", "megabytes of digits", "megabytes grown")
+    return Figure(figure, tuple(axes), title, alt, rows, header)

@@ -1,0 +1,227 @@
+"""Studies: many trainings whose results are kept, so that prose and tables can rest on them."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import statistics
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from digitlab.data import Digits, load
+from digitlab.measured import PACKAGE, pretrained_ensemble, read_rows
+from digitlab.names import Registry
+from digitlab.recipes import RECIPES, Recipe, document_recipes
+from digitlab.runs import Run, train, versions
+from studies.tricks import (
+    CHOICES,
+    NARROW,
+    TRICKS,
+    WIDTHS,
+    Trick,
+    on_other_writers,
+    try_trick,
+)
+
+DATA_SETS = ("mnist", "optdigits")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Say what is trained from each seed: every one of `what` on every set of `data`.
+
+    Attributes:
+        what: recipes, names of recipes, or tricks.
+        data: names of data sets, see `load`.
+        by: how validation is parted from training, see `load`.
+        train: (one of `what`, digits, seed=...) -> a run, or a row.
+        ships: models from this many seeds come with digitlab, trained on MNIST.
+    """
+
+    what: tuple[str | Recipe | Trick, ...]
+    data: tuple[str, ...] = DATA_SETS
+    by: str = "digit"
+    train: Callable[..., Run | dict[str, Any]] = train
+    ships: int = 0
+
+
+def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
+    """Train a student on what the members of the shipped ensemble say together."""
+    return train(student, digits, seed=seed, teacher=pretrained_ensemble(), precision="bfloat16")
+
+
+VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
+VARIATIONS = tuple(  # the documents' networks, trained longer on digits that are never the same
+    RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs)
+    for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
+)
+MEMBER = NARROW.replace(  # learns otherwise than `best`, to err on other digits
+    name="member", optimizer="AdamW", lr=0.003, momentum=None, weight_decay=None, epochs=24
+)
+STUDENTS = (
+    NARROW.replace(name="narrow, taught by an ensemble"),
+    RECIPES["best"].replace(name="best, taught by an ensemble", epochs=44),
+)
+in_bfloat16 = partial(train, precision="bfloat16")
+STUDIES = Registry(
+    "study",
+    {
+        "documents": Study((*(recipe.name for recipe in document_recipes()), "fast"), ships=1),
+        "tiny": Study(("tiny",), ships=1),
+        "best": Study(("best",), train=in_bfloat16, ships=1),
+        "narrow": Study((NARROW,), train=in_bfloat16),
+        "members": Study((MEMBER,), ("mnist",), train=in_bfloat16, ships=4),
+        "distilled": Study(STUDENTS, ("mnist",), train=distil),
+        "variations": Study(VARIATIONS, ("mnist",)),
+        "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
+        "choices": Study(CHOICES, ("mnist",), by="writer", train=try_trick),
+        "widths": Study(WIDTHS, ("mnist",), by="writer", train=on_other_writers),
+    },
+)
+
+
+def machine() -> str:
+    """Describe what seconds and last digits depend on."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {capability}, {torch.get_num_threads()} threads"
+
+
+def where_and_when() -> dict[str, Any]:
+    """Return machine, versions and date, without which a measured number says little."""
+    return {"machine": machine(), "versions": versions(), "date": datetime.date.today().isoformat()}
+
+
+def study(
+    name: str,
+    *,
+    n_seeds: int = 3,
+    results: Path = PACKAGE / "results",
+    weights: Path = PACKAGE / "weights",
+) -> Iterator[dict[str, Any]]:
+    """Train what is not yet in the study's file; yield each new row once it is written there.
+
+    Rows are appended one by one, so a study that was killed goes on where it stopped, and a larger
+    `n_seeds` extends it.
+
+    Args:
+        name: of the study.
+        n_seeds: seeds 0 to n_seeds - 1 of each training.
+        results: the folder of the study's JSON lines.
+        weights: the folder of the models that are shipped.
+
+    Raises:
+        ValueError: for an unknown study, or no seed.
+    """
+    plan = STUDIES[name]
+    if n_seeds < 1:
+        raise ValueError(f"a study takes at least 1 seed, not {n_seeds}")
+    path = results / f"{name}.jsonl"
+    done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
+    for data in plan.data:
+        digits: Digits | None = None
+        for seed in range(n_seeds):
+            for one in plan.what:
+                what = one if isinstance(one, str) else one.name
+                if (what, data, seed) in done:
+                    continue
+                digits = digits or load(data, by=plan.by)
+                trained = plan.train(one, digits, seed=seed)
+                if isinstance(trained, Run):
+                    if not trained.finished:
+                        raise KeyboardInterrupt  # half a training is no result
+                    if data == "mnist" and seed < plan.ships:
+                        ship(trained, weights, written_by=f"digitlab study {name}")
+                    trained = trained.summary() | {"precision": precision(trained)}
+                row = trained | where_and_when()
+                append(path, row)
+                yield row
+
+
+def precision(run: Run) -> str:
+    """Return the precision in which a run was trained, see `Trainer`."""
+    return str(run.state["plan"]["precision"]) if run.state else "unknown"
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Add one JSON line in one write; a line that a kill cut short is ended first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write((json.dumps(row) + "\n").encode())
+
+
+def ship(run: Run, folder: Path, *, written_by: str) -> None:
+    """Write a small file of the trained model and its card."""
+    number = f"-{run.seed}" if run.seed else ""
+    command = written_by
+    if run.recipe.name in RECIPES:
+        command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
+        if precision(run) != "float32":
+            command += f" --precision {precision(run)}"
+    path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
+    _compress(path)
+    card = run.summary() | {
+        "command": command,
+        "written_by": written_by,
+        "versions": versions(),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+def _compress(path: Path) -> None:
+    """Pack a file of torch.save anew, a tenth smaller; torch.load reads it as before."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(part, archive.read(part)) for part in archive.infolist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, content in parts:
+            archive.writestr(part, content, zipfile.ZIP_DEFLATED)
+
+
+def summary_table(rows: list[dict[str, Any]]) -> str:
+    """Return a Markdown table: one line for each recipe, mean and spread over its seeds."""
+    lines = [
+        "| recipe | source | parameters | epochs | seeds | seconds | MNIST test | embedded test |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, recipe in RECIPES.items():
+        of_recipe = [row for row in rows if row["recipe"] == name]
+        mnist, embedded = ([r for r in of_recipe if r["data"] == data] for data in DATA_SETS)
+        if mnist and embedded:
+            seconds = statistics.median(row["seconds"] for row in mnist)
+            lines.append(
+                f"| {name} | {recipe.source} | {recipe.parameters:,} | {recipe.epochs} | "
+                f"{len(mnist)} | {seconds:.0f} | {_mean_and_spread(mnist)} | "
+                f"{_mean_and_spread(embedded)} |"
+            )
+    machines = sorted({row["machine"] for row in rows})
+    lines += ["", f"Mean ± standard deviation over the seeds. Machine: {'; '.join(machines)}."]
+    return "\n".join(lines)
+
+
+def _mean_and_spread(rows: list[dict[str, Any]]) -> str:
+    accuracies = [100 * row["test_accuracy"] for row in rows]
+    spread = f" ± {statistics.stdev(accuracies):.2f}" if len(rows) > 1 else ""
+    return f"{statistics.mean(accuracies):.2f}{spread} %"
+
+
+def write_readme(path: Path, table: str) -> None:
+    """Put the table between the marks in README."""
+    before, mark, rest = path.read_text(encoding="utf-8").partition("<!-- results -->\n")
+    _, end, after = rest.partition("<!-- /results -->")
+    if not (mark and end):
+        raise ValueError(f"{path.name} has no lines <!-- results --> and <!-- /results -->")
+    path.write_text(f"{before}{mark}{table}\n{end}{after}", encoding="utf-8")

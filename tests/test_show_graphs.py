@@ -1,0 +1,425 @@
+import gc
+import hashlib
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure as MplFigure
+from PIL import Image
+from torch import Tensor, nn
+
+from digitlab.models import n_parameters
+from digitlab.recipes import RECIPES, build_model
+from digitlab.show.graphs import (
+    KINDS,
+    PYGRAPHVIZ,
+    draw_blocks,
+    draw_graph,
+    graph_parts,
+    layer_table,
+)
+
+Reader = Callable[[str], object]
+
+
+class Residual(nn.Module):
+    """A student's model: functions in `forward`, and a path around a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, kernel_size=3, padding=1)
+        self.second = nn.Conv2d(4, 4, kernel_size=3, padding=1)
+        self.last = nn.Linear(4 * 28 * 28, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = F.relu(self.first(images))
+        maps = F.dropout(maps + self.second(maps), training=True)
+        logits: Tensor = self.last(maps.flatten(1))
+        return logits
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 3), nn.ReLU(), nn.Linear(3, 10))
+
+
+# --- The table of layers ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_layer_table_counts_every_parameter_of_a_recipe(name: str) -> None:
+    model = build_model(name)
+    table = layer_table(model)
+    assert sum(layer.parameters for layer in table.layers) == table.parameters
+    assert table.parameters == n_parameters(model)
+
+
+def test_layer_table_gives_shape_parameters_and_multiply_adds_of_a_layer() -> None:
+    layer = layer_table(build_model("ThreeConv")).layers[4]
+    assert (layer.name, layer.type, layer.details) == ("layers.4", "Conv2d", "16 to 32, 3 x 3")
+    assert layer.shape == (32, 14, 14)
+    assert layer.parameters == 32 * (16 * 3 * 3 + 1)
+    assert layer.mult_adds == layer.parameters * 14 * 14
+
+
+def test_layer_table_reads_well_as_text_and_as_html() -> None:
+    table = layer_table(build_model("ThreeConv"))
+    first, *_, last = repr(table).splitlines()
+    assert first == ("ThreeConv: 14 layers from pixels 1 x 28 x 28 to 10 logits, 60 874 parameters")
+    assert last.split("  ")[-1] == "1 978 762"
+    assert "<td>18 496</td>" in table._repr_html_()
+
+
+def test_layer_table_counts_a_layer_that_is_used_twice_once() -> None:
+    twice = nn.Linear(784, 784)
+    table = layer_table(nn.Sequential(nn.Flatten(), twice, nn.ReLU(), twice))
+    assert [layer.parameters for layer in table.layers] == [0, 784 * 785, 0, 0]
+    assert [layer.mult_adds for layer in table.layers] == [0, 784 * 785, 0, 784 * 785]
+
+
+def test_layer_table_lists_weights_that_stand_outside_the_layers() -> None:
+    model = small()
+    model.register_parameter("scale", nn.Parameter(torch.ones(7)))
+    table = layer_table(model)
+    assert (table.layers[0].type, table.layers[0].parameters) == ("Sequential", 7)
+    assert sum(layer.parameters for layer in table.layers) == table.parameters
+
+
+# --- Architecture graphs ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_layer_graph_shows_every_layer_and_a_shape_on_every_edge(name: str) -> None:
+    model = build_model(name)
+    layers = layer_table(model).layers
+    nodes, edges = graph_parts(draw_graph(model).source)
+    inner = list(nodes.values())[1:-1]
+    assert [label.split()[0] for label in inner] == [layer.type for layer in layers]
+    shapes = {tail: shape for tail, _, shape in edges}
+    expected = [(1, 28, 28), *(layer.shape for layer in layers)]
+    assert list(map(shapes.get, nodes))[:-1] == [" x ".join(map(str, s)) for s in expected]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_autograd_graph_reaches_every_parameter(name: str) -> None:
+    model = build_model(name)
+    labels = graph_parts(draw_graph(model, "autograd").source)[0].values()
+    for parameter, values in model.named_parameters():
+        assert f"{parameter}\n{' x '.join(map(str, values.shape))}" in labels
+    assert "logits\n10" in labels
+
+
+def test_autograd_graph_is_that_of_training() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(784), nn.Linear(784, 10), nn.Dropout(0.5))
+    without = draw_graph(model[:-1].eval(), "autograd")
+    assert len(graph_parts(draw_graph(model.eval(), "autograd").source)[0]) > len(
+        graph_parts(without.source)[0]
+    )
+
+
+def test_autograd_graph_leaves_frozen_weights_out() -> None:
+    model = small()
+    model[1].requires_grad_(False)
+    alt = draw_graph(model, "autograd").alt
+    assert alt.endswith("to 2 parameter tensors: 3.weight 10 x 3, 3.bias 10.")
+
+
+def test_autograd_graph_is_drawn_under_no_grad_too() -> None:
+    with torch.no_grad():
+        assert "4 parameter tensors" in draw_graph(small(), "autograd").alt
+
+
+def test_layer_graph_follows_functions_and_paths_around_a_layer() -> None:
+    nodes, edges = graph_parts(draw_graph(Residual()).source)
+    by_label = {label.split()[0] + name: name for name, label in nodes.items()}
+    assert list(by_label) == [
+        *("pixelsn0", "Conv2dn1", "relun2", "Conv2dn3", "addn4", "dropoutn5", "flattenn6"),
+        *("Linearn7", "logitsn8"),
+    ]
+    assert [edge for edge in edges if edge[1] == "n4"] == [
+        ("n2", "n4", "4 x 28 x 28"),
+        ("n3", "n4", "4 x 28 x 28"),
+    ]
+
+
+def test_alternative_text_names_the_layers() -> None:
+    assert draw_graph(small()).alt == (
+        "Sequential: 4 layers from pixels 1 x 28 x 28 to 10 logits, 2 395 parameters: "
+        "Flatten; Linear 784 to 3; ReLU; Linear 3 to 10."
+    )
+
+
+def test_graph_shows_itself_with_its_alternative_text() -> None:
+    graph = draw_graph(small())
+    shown = graph._repr_mimebundle_()
+    assert shown["text/html"].startswith(f'<img alt="{graph.alt}" src="data:image/svg+xml;base64,')
+    assert shown["text/plain"] == "<Graph: Sequential, layers>"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_svg_says_the_same_as_its_source(kind: str, svg_parts: Reader) -> None:
+    graph = draw_graph(build_model("SmallCNN"), kind)
+    assert svg_parts(graph.image) == graph_parts(graph.source)
+    assert svg_parts(graph.image.replace(">logits<", ">votes<")) != graph_parts(graph.source)
+
+
+def test_svg_is_equal_to_the_byte_in_another_process() -> None:
+    code = """if True:
+        import hashlib
+        from digitlab.show.graphs import KINDS, draw_graph
+        from digitlab.recipes import build_model
+        for kind in KINDS:
+            svg = draw_graph(build_model("TwoConv"), kind, renderer="pygraphviz").svg()
+            print(hashlib.sha256(svg).hexdigest())
+    """
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    model = build_model("TwoConv")
+    here = [draw_graph(model, kind, renderer="pygraphviz").svg() for kind in KINDS]
+    assert there.stdout.split() == [hashlib.sha256(svg).hexdigest() for svg in here]
+
+
+def test_layer_graph_takes_less_than_a_second() -> None:
+    model, seconds = build_model("ThreeConv"), []
+    for _ in range(3):
+        start = time.perf_counter()
+        draw_graph(model)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1
+
+
+# --- With `dot`, with pygraphviz, with neither ------------------------------------------------
+
+
+@pytest.fixture
+def no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the only one in which programs are looked for."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def broken_pygraphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pygraphviz.py").write_text("raise ImportError('libgvc is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def install_dot(folder: Path, then: str = PYGRAPHVIZ) -> Path:
+    """Put a small `dot` there, which leaves a file beside it and draws."""
+    used, dot = folder / "used", folder / "dot"
+    dot.write_text(f"#!{sys.executable}\nopen({str(used)!r}, 'w').close()\n{then}")
+    dot.chmod(0o755)
+    return used
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dot_draws_where_it_is_on_the_path(kind: str, no_programs: Path, svg_parts: Reader) -> None:
+    used = install_dot(no_programs)
+    graph = draw_graph(small(), kind)
+    assert used.exists()
+    assert svg_parts(graph.image) == graph_parts(graph.source)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("no_programs")
+def test_pygraphviz_draws_without_dot_again_and_again(kind: str, svg_parts: Reader) -> None:
+    model = small()
+    first, second = draw_graph(model, kind), draw_graph(model, kind)
+    assert svg_parts(first.image) == graph_parts(first.source)
+    assert first.image == second.image
+
+
+def test_pygraphviz_draws_where_dot_is_broken(no_programs: Path) -> None:
+    used = install_dot(no_programs, then="raise SystemExit('no plugins')")
+    assert draw_graph(small()).image
+    assert used.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("no_programs", "broken_pygraphviz")
+def test_table_and_one_sentence_stand_in_where_nothing_draws(kind: str, tmp_path: Path) -> None:
+    graph = draw_graph(small(), kind)
+    shown = graph._repr_mimebundle_()
+    assert shown["text/plain"].endswith(repr(layer_table(small())))
+    assert all("pip install pygraphviz" in text for text in shown.values())
+    assert "<table>" in shown["text/html"]
+    assert "Linear 784 to 3" in graph.alt or "1.weight" in graph.alt
+    with pytest.raises(ValueError, match=r"pip install pygraphviz"):
+        graph.save(tmp_path / "graph.svg")
+
+
+def test_table_can_be_asked_for() -> None:
+    graph = draw_graph(small(), renderer="table")
+    assert graph.image == ""
+    assert repr(graph.table()) == repr(layer_table(small()))
+
+
+@pytest.mark.usefixtures("no_programs")
+def test_a_renderer_that_is_asked_for_and_missing_says_what_to_install() -> None:
+    with pytest.raises(ValueError, match=r"dot does not draw here.*Graphviz"):
+        draw_graph(small(), renderer="dot")
+
+
+# --- Files ------------------------------------------------------------------------------------
+
+
+def test_saved_svg_holds_title_and_alternative_text(tmp_path: Path, svg_parts: Reader) -> None:
+    graph = draw_graph(small())
+    text = graph.save(tmp_path / "graph.svg").read_text(encoding="utf-8")
+    assert text.startswith("<svg ")
+    assert f"<title>{graph.title}</title><desc>{graph.alt}</desc>" in text
+    assert svg_parts(text) == graph_parts(graph.source)
+
+
+def test_saved_png_holds_title_and_alternative_text(tmp_path: Path) -> None:
+    graph = draw_graph(small())
+    with Image.open(graph.save(tmp_path / "graph.png")) as image:
+        assert image.info["Title"] == graph.title
+        assert image.info["Description"] == graph.alt
+        assert image.height > image.width > 100
+
+
+def test_other_file_endings_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"saved as \.png or \.svg, not as 'graph\.pdf'"):
+        draw_graph(small(), renderer="table").save(tmp_path / "graph.pdf")
+
+
+# --- Models stay as they were -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "draw", [layer_table, draw_blocks, draw_graph, partial(draw_graph, kind="autograd")]
+)
+def test_models_and_random_numbers_stay_as_they_were(draw: Callable[[nn.Module], object]) -> None:
+    model = nn.Sequential(build_model("SmallCNN"), nn.Dropout(), nn.Linear(10, 10))
+    model[2].eval()  # one part frozen, as in fine-tuning
+    modes = [module.training for module in model.modules()]
+    values = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(0)
+    random = torch.get_rng_state()
+    draw(model)
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(value, values[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_a_forward_with_dropout_uses_up_no_random_numbers() -> None:
+    model = Residual()
+    before = torch.get_rng_state()
+    for kind in KINDS:
+        draw_graph(model, kind, renderer="table")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_model_that_fails_stays_as_it_was() -> None:
+    model = nn.Sequential(nn.Dropout(), nn.Linear(784, 10).eval())
+    with pytest.raises(ValueError, match="does not take one digit"):
+        draw_graph(model)
+    assert [module.training for module in model.modules()] == [True, True, False]
+    assert not model[1]._forward_hooks
+
+
+def test_drawings_do_not_keep_a_model_alive() -> None:
+    model = small()
+    alive = weakref.ref(model)
+    kept = [draw_graph(model, kind) for kind in KINDS], draw_blocks(model)
+    del model
+    gc.collect()
+    assert kept
+    assert alive() is None
+
+
+# --- Blocks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_blocks_name_every_layer_with_its_shape_and_parameters(name: str) -> None:
+    model = build_model(name)
+    picture = draw_blocks(model)
+    texts = [text.get_text() for text in picture.axes[0].texts]
+    words = " ".join(texts).split()
+    layers = layer_table(model)
+    for layer in layers.layers:
+        assert words.count(layer.type) == sum(other.type == layer.type for other in layers.layers)
+    counts = [int(t.removesuffix("parameters").replace(" ", "")) for t in texts if "param" in t]
+    assert sum(counts) == layers.parameters
+    assert f"{layers.parameters:,}".replace(",", " ") in picture.axes[0].get_title()
+
+
+def test_blocks_show_shapes_from_pixels_to_logits() -> None:
+    texts = draw_blocks(build_model("LeNet5")).axes[0].texts
+    bold = [text.get_text() for text in texts if text.get_weight() == "bold"]
+    assert bold == [
+        *("1 x 28 x 28", "1 x 32 x 32", "6 x 28 x 28", "6 x 14 x 14", "16 x 10 x 10", "16 x 5 x 5"),
+        *("400", "120", "84", "10 logits"),
+    ]
+
+
+def test_blocks_are_to_scale() -> None:
+    heights = [p.get_height() for p in draw_blocks(small()).axes[0].patches]
+    pixels, flat, hidden, logits = heights
+    assert pixels == flat
+    assert hidden / logits == pytest.approx((3 / 10) ** 0.5)
+
+
+def test_two_equal_linear_layers_are_two_blocks() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 784), nn.Linear(784, 784))
+    assert len(draw_blocks(model).axes[0].patches) == 4
+
+
+def test_texts_of_blocks_do_not_overlap() -> None:
+    picture = draw_blocks(build_model("dropout-mlp"))
+    picture.png()
+    boxes = [text.get_window_extent() for text in picture.axes[0].texts if text.get_text()]
+    boxes.append(picture.axes[0].title.get_window_extent())
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_blocks_are_drawn_into_a_given_ax() -> None:
+    figure = MplFigure(figsize=(8, 5))
+    axes = figure.subplots(2)
+    pictures = [draw_blocks(small(), ax=ax) for ax in axes]
+    assert [picture.figure for picture in pictures] == [figure, figure]
+    assert [len(ax.patches) for ax in axes] == [4, 4]
+
+
+def test_blocks_tell_the_same_as_the_layer_table() -> None:
+    picture, table = draw_blocks(small()), layer_table(small())
+    assert picture.alt == table.alt
+    assert list(picture.rows) == list(table.table().rows)
+
+
+# --- Errors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", [layer_table, draw_blocks, draw_graph])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("three-conv", r"an nn\.Module, and not from 'three-conv'; build one with dl\.build_model"),
+        (nn.Linear, r"not from <class 'torch\.nn"),
+        (nn.Linear(784, 10), r"Linear does not take one digit \(1, 1, 28, 28\): .*28x28"),
+        (nn.LazyLinear(10), "lazy layers that know no shapes yet; run it once on a batch"),
+    ],
+)
+def test_what_is_no_model_for_digits_is_refused(
+    draw: Callable[[object], object], model: object, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        draw(model)
+
+
+def test_unknown_kinds_and_renderers_are_answered_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="unknown kind of graph 'layer'; did you mean 'layers'"):
+        draw_graph(small(), "layer")
+    with pytest.raises(ValueError, match="unknown renderer 'graphviz'; did you mean 'pygraphviz'"):
+        draw_graph(small(), renderer="graphviz")

@@ -1,0 +1,144 @@
+"""figures/ and README: what they show is what the code and the stored results say."""
+
+import re
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from digitlab.measured import results, stored
+from digitlab.recipes import RECIPES
+from digitlab.show.graphs import graph_parts
+from studies.study import STUDENTS, summary_table
+from tools.figures import draw_graphs
+
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "figures"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GRAPHS = {name: picture for name, picture in draw_graphs() if name.endswith(".svg")}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_stored_graph_has_the_nodes_labels_and_edges_of_the_model(name, svg_parts):
+    stored = (FIGURES / name).read_text(encoding="utf-8")
+    assert svg_parts(stored) == graph_parts(GRAPHS[name].source)
+
+
+def test_readme_holds_the_table_made_from_the_stored_results():
+    assert summary_table(results()) in README
+
+
+@pytest.mark.parametrize(("alt", "path"), re.findall(r"!\[(.*?)\]\((.*?)\)", README, re.DOTALL))
+def test_readme_pictures_exist_and_say_what_they_show(alt, path):
+    assert (ROOT / path).is_file()
+    assert len(alt) >= 15
+
+
+@pytest.mark.parametrize("path", re.findall(r"(?<!!)\[[^\]]*\]\(([^)#]+)\)", README))
+def test_readme_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_readme_tree_names_every_module():
+    tree = README.split("What lies where")[1].split("## ")[0]
+    modules = [path.name for path in (ROOT / "digitlab").glob("*.py") if path.name[0] != "_"]
+    assert [name for name in modules if name not in tree] == []
+
+
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "digitlab/results").glob("*.json")], ids=lambda p: p.stem
+)
+def test_a_stored_measurement_says_what_was_measured_and_where(path):
+    facts = stored(path.stem)
+    assert facts["bench"] == path.stem
+    assert facts.keys() > {"machine", "versions", "date"}
+
+
+def test_readme_tells_the_speed_that_was_measured():
+    fast = stored("fast")
+    said = (
+        f"`fast` reads {fast['test_accuracy']:.2%} of MNIST's test digits after "
+        f"{fast['seconds']:.1f} seconds of training (mean and median of {fast['seeds']} seeds). "
+        f"The usual script, which fetches digit by digit and takes PyTorch's example network, "
+        f"needs {fast['script_seconds']:.0f} seconds to reach 99 %: {fast['times_faster']:.0f} "
+        f"times as long. Measured in one run by `digitlab bench fast` on {fast['date']}, "
+        f"{fast['machine']}"
+    )
+    assert said in " ".join(README.split())
+
+
+def test_readme_tells_what_five_read_together_and_what_they_teach():
+    together, rows = stored("ensemble"), results(study="distilled")
+    assert together["members"] == 5
+
+    taught = {}
+    for row in rows:
+        taught.setdefault(row["recipe"], []).append(row["test_accuracy"])
+    narrow, best = (taught[student.name] for student in STUDENTS)
+    assert len(narrow) == len(best) == 3
+    assert (
+        f"Together, `best` and four networks of that narrower shape, which learned by AdamW, read "
+        f"{together['test_accuracy']:.2%} of the test digits. When the first of the five was "
+        f"narrow, too, they taught one network of its shape, which reads {mean(narrow):.2%} (mean "
+        f"of 3 seeds), and one of the shape of `best`, which reads {mean(best):.2%}"
+    ) in " ".join(README.split())
+
+
+def test_readme_tells_what_the_network_before_best_reads():
+    rows = [row for row in results(study="narrow") if row["data"] == "mnist"]
+    assert len(rows) == 5
+    assert (
+        f"At first `best` was two thirds as wide and made 44 passes; that network reads "
+        f"{mean(row['test_accuracy'] for row in rows):.3%} (mean of 5 seeds, `digitlab study "
+        f"narrow`)"
+    ) in " ".join(README.split())
+
+
+def test_readme_tells_what_was_tried_on_best():
+    read = {}
+    for row in results(study="choices"):
+        read.setdefault(row["recipe"], []).append(row["valid_accuracy"])
+    *alike, bent = (mean(accuracies) for accuracies in read.values())
+    assert len(alike) == 5
+    assert (
+        f"two wider networks and 64 passes read alike: {min(alike):.2%} to {max(alike):.2%}; where "
+        f"digits are bent twice as far, it reads {bent:.2%}"
+    ) in " ".join(README.split())
+
+
+def test_readme_tells_by_what_the_width_was_chosen():
+    misread, n_valid = {"narrow": 0.0, "best": 0.0}, 0
+    for row in results(study="widths"):
+        misread[row["recipe"]] += row["n_valid"] * (1 - row["valid_accuracy"])
+        n_valid += row["n_valid"] / 2
+    assert (
+        f"the narrow network misreads {misread['narrow']:.0f} and `best` {misread['best']:.0f} of "
+        f"{n_valid:,.0f} (`digitlab study widths`)".replace(",", " ")
+    ) in " ".join(README.split())
+
+
+def test_recipes_reach_on_mnist_what_the_course_promises():
+    promised = {
+        "plain-mlp": 0.978,
+        "dropout-mlp": 0.982,
+        "lenet-sgd": 0.989,
+        "two-conv": 0.990,
+        "three-conv": 0.991,
+        "tiny": 0.994,
+        "dropout-mlp, varied digits": 0.990,
+        "lenet-sgd, varied digits": 0.9935,
+        "best": 0.997,
+        "best, taught by an ensemble": 0.9972,
+    }
+    for recipe, least in promised.items():
+        rows = [r for r in results() if (r["recipe"], r["data"]) == (recipe, "mnist")]
+        assert len(rows) >= 3
+        assert sum(row["test_accuracy"] for row in rows) / len(rows) >= least
+
+
+def test_recipes_reach_96_percent_on_the_embedded_digits():
+    rows = [row for row in results() if row["data"] == "optdigits"]
+    for recipe in RECIPES:
+        reached = [row["test_accuracy"] for row in rows if row["recipe"] == recipe]
+        assert len(reached) >= 3
+        assert sum(reached) / len(reached) >= 0.96

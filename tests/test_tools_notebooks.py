@@ -1,0 +1,174 @@
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbval.plugin import get_sanitize_patterns
+
+from tools import notebooks as course
+
+
+def write_notebook(path, *sources, printed=""):
+    """Write a notebook whose last cell carries the tag `result` and shows `printed`."""
+    cells = [new_code_cell(source, execution_count=i) for i, source in enumerate(sources, 1)]
+    cells[-1].metadata.tags = ["result"]
+    cells[-1].outputs = [new_output("stream", text=printed)] if printed else []
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    monkeypatch.setenv("DIGITLAB_DIGITS", "optdigits")
+
+
+def test_running_prints_the_data_a_line_each_and_a_table(tmp_path, capsys, embedded):
+    source = "import os\nprint('on', os.environ['DIGITLAB_DIGITS'], 'in', os.getcwd())"
+    path = write_notebook(tmp_path / "00_first.ipynb", source)
+    status = course.main([str(path), "--out", str(tmp_path / "build")])
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 0
+    assert lines[0].startswith("the notebooks read optdigits, from ")
+    assert lines[1].startswith("[1/1] 00_first ... ")
+    assert [line for line in lines if f"on optdigits in {tmp_path}" in line]
+    assert read(tmp_path / "build" / "00_first.ipynb").cells[0].outputs[0].text.startswith("on ")
+
+
+def test_a_failing_notebook_is_named_and_the_others_run(tmp_path, capsys, embedded):
+    bad = write_notebook(tmp_path / "00_bad.ipynb", "x = 0", "1 / x\n", "print('never')")
+    fine = write_notebook(tmp_path / "01_fine.ipynb", "print('reached')")
+    status = course.main([str(bad), str(fine), "--out", str(tmp_path / "build")])
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "00_bad ... FAILED in cell [2] '1 / x': ZeroDivisionError: division by zero" in printed
+    assert "reached" in printed
+
+
+def test_a_cell_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "CELL_TIMEOUT", 1)
+    path = write_notebook(tmp_path / "a.ipynb", "import time\ntime.sleep(60)")
+    outcome = course.run(path, tmp_path / "out.ipynb", course.environment("optdigits"))
+    assert outcome.error == "cell [1] 'import time': not done after 1 seconds"
+
+
+def test_a_kernel_that_dies_is_reported(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", "import os\nos._exit(1)")
+    outcome = course.run(path, tmp_path / "out.ipynb", course.environment("optdigits"))
+    assert "the kernel died" in outcome.error
+
+
+def test_a_file_that_is_no_notebook_is_reported(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text("<html>")
+    assert "not a notebook" in course.run(path, tmp_path / "out.ipynb", {}).error
+
+
+def test_writing_back_keeps_ids_and_leaves_a_failed_notebook_alone(tmp_path):
+    fine = write_notebook(tmp_path / "fine.ipynb", "print('new')", printed="old\n")
+    bad = write_notebook(tmp_path / "bad.ipynb", "print('new')\n1 / 0", printed="old\n")
+    ids = [cell.id for cell in read(fine).cells]
+    assert course.run_all([fine, bad], "optdigits", None) == 1
+    assert [cell.id for cell in read(fine).cells] == ids
+    assert course.result_text(read(fine)) == "new"
+    assert course.result_text(read(bad)) == "old"
+
+
+def test_writing_back_demands_mnist(tmp_path, embedded):
+    path = write_notebook(tmp_path / "a.ipynb", "print(1)", printed="1\n")
+    with pytest.raises(SystemExit, match="come from MNIST"):
+        course.main([str(path), "--write"])
+
+
+def test_an_unknown_notebook_ends_with_status_2(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        course.main([str(tmp_path / "nothing.ipynb")])
+    assert "no such notebook" in capsys.readouterr().err
+
+
+def test_a_kernel_finds_data_named_from_another_folder(monkeypatch):
+    monkeypatch.setenv("DIGITLAB_DATA", "../shared/mnist")
+    folder = Path(course.environment("mnist")["DIGITLAB_DATA"])
+    assert folder.is_absolute()
+    assert folder.parts[-3:] == ("..", "shared", "mnist")
+
+
+def test_cleaning_drops_progress_bars_and_widget_views_but_keeps_their_pictures():
+    bar = {course.WIDGET_VIEW: {}, "text/plain": "  0%|          | 0/5 [00:00<?, ?it/s]"}
+    pad = {course.WIDGET_VIEW: {}, "text/html": "<img>", "text/plain": "DigitPad()"}
+    cell = new_code_cell("fit()", metadata={"execution": {"started": "today"}})
+    cell.outputs = [new_output("display_data", data=data) for data in (bar, pad)]
+    cell.outputs.append(new_output("stream", name="stderr", text="100%|####| 5/5 [00:01<00:00]\r"))
+    notebook = new_notebook(cells=[cell], metadata={"widgets": {"state": {}}})
+    course.clean(notebook)
+    assert [set(output.data) for output in cell.outputs] == [{"text/html", "text/plain"}]
+    assert cell.metadata == {}
+    assert set(notebook.metadata) == {"kernelspec"}
+
+
+def test_cleaning_keeps_warnings_and_errors():
+    cell = new_code_cell("fit()")
+    cell.outputs = [new_output("stream", name="stderr", text="a warning"), new_output("error")]
+    course.clean(new_notebook(cells=[cell]))
+    assert len(cell.outputs) == 2
+
+
+def test_cleaning_makes_the_metadata_the_same_on_every_machine():
+    language = {"name": "python", "version": "3.14.1"}
+    metadata = {"kernelspec": {"name": "conda-env", "display_name": "x"}, "language_info": language}
+    notebook = new_notebook(metadata=metadata)
+    course.clean(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.language_info == {"name": "python"}
+
+
+@pytest.fixture
+def pytest_runs(monkeypatch):
+    """Collect the options and data of each pytest run, instead of running it."""
+    runs = []
+
+    def record(command, env, check):
+        runs.append((command, env["DIGITLAB_DIGITS"]))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(course.subprocess, "run", record)
+    return runs
+
+
+def test_notebooks_are_compared_on_mnist_then_run_on_the_embedded_digits(pytest_runs):
+    assert course.check_all([], "mnist") == 0
+    assert [("--nbval" in command, data) for command, data in pytest_runs] == [
+        (True, "mnist"),
+        (False, "optdigits"),
+    ]
+
+
+def test_without_mnist_the_comparison_is_visibly_skipped(pytest_runs, capsys):
+    assert course.check_all([], "optdigits") == 0
+    assert "SKIPPED" in capsys.readouterr().out
+    assert [data for _, data in pytest_runs] == ["optdigits"]
+
+
+@pytest.mark.parametrize(("printed", "status"), [("1\n", 0), ("2\n", 1)])
+def test_an_output_that_differs_fails(tmp_path, printed, status):
+    path = write_notebook(tmp_path / "a.ipynb", "print(1)", printed=printed)
+    assert course.check_all([path], "mnist") == status
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ('<img src="data:image/png;base64,eA==">', '<img src="data:image/png;base64,+/9=">'),
+        ("Digits('mnist', source='cache')", "Digits('mnist', source='$DIGITLAB_DATA')"),
+        ("source=&#x27;data/&#x27;)</caption>", "source=&#x27;cache&#x27;)</caption>"),
+    ],
+)
+def test_pixels_and_the_kind_of_source_are_not_compared(here, there):
+    for pattern, blank in get_sanitize_patterns(Path("tests/nbval.cfg").read_text("utf-8")):
+        here, there = re.sub(pattern, blank, here), re.sub(pattern, blank, there)
+    assert here == there

@@ -1,0 +1,84 @@
+"""notebooks/README.md: what it says is what the notebooks say."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from tools.notebooks import main
+from tools.overview import overview, read_lesson
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+LESSONS = [read_lesson(path) for path in PATHS]
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def prose(path: Path) -> str:
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown").lower()
+
+
+def test_the_readme_is_the_one_made_from_the_notebooks():
+    assert overview(PATHS) == README
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
+def test_a_lesson_is_in_the_table_with_goals_exercises_and_a_place_in_the_plan(lesson):
+    minutes = "{read} | {compute} | {practise} |".format(**lesson.opening)
+    assert f"| {lesson.link} | {lesson.opening['title']} |" in README
+    assert minutes in README
+    assert lesson.opening["goals"] in README
+    assert 2 <= len(lesson.exercises) <= 3
+    assert lesson.facts["path"] in ("core", "option")
+    assert f"{lesson.link} ({lesson.class_minutes} min)" in README
+    assert 45 <= lesson.class_minutes <= 90
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
+def test_a_lesson_needs_earlier_ones_and_the_core_needs_only_the_core(lesson):
+    number = int(lesson.path.name[:2])
+    needed = [int(n) for n in re.findall(r"\d\d", lesson.opening["needs"])]
+    assert all(n < number for n in needed)
+    if lesson.facts["path"] == "core" and number != 10:  # its models come trained
+        assert all(LESSONS[n].facts["path"] == "core" for n in needed)
+
+
+def test_the_five_documents_are_each_in_one_notebook():
+    documents = [lesson.facts["document"] for lesson in LESSONS if "document" in lesson.facts]
+    assert sorted(documents) == ["000", "001", "002", "003", "004"]
+    for lesson in LESSONS:
+        if document := lesson.facts.get("document"):
+            assert f"document {document}" in prose(lesson.path)
+
+
+def test_a_term_is_explained_where_it_is_first_emphasised():
+    texts = [prose(path) for path in PATHS]
+    seen = set()
+    for place, lesson in enumerate(LESSONS):
+        for term in lesson.facts["terms"]:
+            assert term not in seen
+            seen.add(term)
+            first = [
+                i
+                for i, text in enumerate(texts)
+                if re.search(rf"\*{re.escape(term.lower())}", text)
+            ]
+            assert first[0] == place, f"{term} is emphasised in {first}"
+    assert len(seen) > 60
+
+
+def test_a_notebook_that_opens_otherwise_is_named(tmp_path):
+    path = tmp_path / "00_other.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Other")]), path)
+    with pytest.raises(ValueError, match=r"00_other.ipynb does not open with title, goals"):
+        read_lesson(path)
+
+
+def test_the_command_writes_the_file_beside_the_notebooks(tmp_path):
+    (tmp_path / PATHS[0].name).write_bytes(PATHS[0].read_bytes())
+    assert main(["--overview", str(tmp_path / PATHS[0].name)]) == 0
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text == overview(PATHS[:1])
