@@ -206,7 +206,6 @@ def batches(
 
 # --- Data sets ----------------------------------------------------------------------------------
 
-NAMES = ("auto", "optdigits", *idx.SOURCES)
 OPTDIGITS_LICENCE = "CC BY 4.0 (UCI Machine Learning Repository), shipped by scikit-learn"
 
 
@@ -232,10 +231,10 @@ def load(
     kind = "data set"
     if name == "auto" and (chosen := os.environ.get("DIGITLAB_DIGITS")):
         name, kind = chosen, "data set in DIGITLAB_DIGITS"
-    if name not in NAMES:
-        raise unknown(kind, name, NAMES)
-    if by not in ("digit", "writer"):
-        raise unknown("way to split", by, ("digit", "writer"))
+    if name not in idx.NAMES:
+        raise unknown(kind, name, idx.NAMES)
+    if by not in idx.SPLITS:
+        raise unknown("way to split", by, idx.SPLITS)
     if name == "optdigits":
         return _load_optdigits(by)
     if name != "auto":

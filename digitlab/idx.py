@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import math
@@ -13,11 +14,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from digitlab.names import Registry
+
+if TYPE_CHECKING:  # the command line takes its names from here, and does without NumPy
+    import numpy as np
 
 FILES = {  # what a data set in MNIST's format consists of, with the shapes
     "train-images-idx3-ubyte": (60_000, 28, 28),
@@ -29,7 +31,7 @@ WRITERS_FILE = "qmnist-train-labels-idx2-int"
 WRITERS_SHAPE = (60_000, 8)
 WRITER_COLUMN = 2  # class, series, writer, ...
 DOWNLOAD_SECONDS = 300  # for one file; a rerun goes on with the next
-CONNECT_SECONDS = 5
+TIMEOUTS = (5, 20)  # seconds until a mirror answers, and between two bytes
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ SOURCES = Registry(
         "kmnist": Source("KMNIST", "KMNIST", ("kmnist", "KMNIST/raw"), "CC BY-SA 4.0", {}),
     },
 )
+NAMES = ("auto", "optdigits", *SOURCES)  # what `load` takes
+SPLITS = ("digit", "writer")
 
 
 class DamagedFileError(ValueError):
@@ -107,6 +111,8 @@ def _uncompressed(path: Path) -> bytes:
 
 
 def _parse_idx(content: bytes, name: str) -> np.ndarray:
+    import numpy as np
+
     types: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 12: np.dtype(">i4")}
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in types:
         raise DamagedFileError(
@@ -254,19 +260,16 @@ def download(name: str) -> Found:
 
 def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path:
     import pooch
-    import requests
-    import urllib3
 
     problems = []
     for mirror in mirrors:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = pooch.retrieve(mirror + file, f"md5:{md5}", file, folder, downloader=_fetch)
-            return Path(path)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            problem = type(error).__name__
-        except OSError as error:
-            problem = error.strerror or str(error)
+            return Path(pooch.retrieve(mirror + file, f"md5:{md5}", file, folder, None, _fetch))
+        except OSError as error:  # whatever requests raises is one, too
+            response = getattr(error, "response", None)
+            status = "" if response is None else f"status {response.status_code}"
+            problem = status or error.strerror or type(error).__name__
         except ValueError:
             problem = "other bytes than the published ones"
         problems.append(f"{mirror}: {problem}")
@@ -277,20 +280,19 @@ def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path
 
 
 def _fetch(url: str, target: str, _: object) -> None:
-    """Write what an address holds to a file; end a download that drags on."""
+    """Write what an address holds to a file; end a download that drags on, which pooch does not."""
     import requests
 
+    print(f"downloading {url}", file=sys.stderr)
     end = time.monotonic() + DOWNLOAD_SECONDS
     headers = {"Accept-Encoding": "identity"}  # the MD5 sum is that of the bytes as they are kept
-    timeout = (CONNECT_SECONDS, 20)
     with (
-        requests.get(url, headers=headers, stream=True, timeout=timeout) as response,
+        requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as response,
         open(target, "wb") as file,
     ):
-        if response.status_code != 200:
-            raise OSError(f"status {response.status_code}")
-        print(f"downloading {url}", file=sys.stderr)
-        while part := response.raw.read1(2**16):  # what has come by now, without waiting for more
+        response.raise_for_status()
+        for part in response.iter_content(64):  # few bytes, to look at the clock often
             file.write(part)
             if time.monotonic() > end:
-                raise TimeoutError(f"it took more than {DOWNLOAD_SECONDS} seconds")
+                late = f"it took more than {DOWNLOAD_SECONDS} seconds"
+                raise TimeoutError(errno.ETIMEDOUT, late)
