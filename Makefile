@@ -8,11 +8,11 @@ help:     ## show this list
 setup: .venv/.installed  ## make .venv and install everything into it (once, a few minutes, 6 GB)
 
 course: setup  ## run every notebook; the executed copies go to build/
-	@$(PY) -m digitlab.course
+	@$(PY) -m tools notebooks
 
 test: setup  ## all tests: the library's, then every notebook
 	$(PY) -m pytest tests
-	@$(PY) -m digitlab.course --test
+	@$(PY) -m tools notebooks --test
 
 test-browser: setup  ## the tests in a real browser; fetches Chromium where there is none
 	@command -v chromium >/dev/null || $(PY) -m playwright install chromium || echo \
@@ -23,13 +23,16 @@ lab: setup  ## open JupyterLab at the first notebook
 	$(PY) -m jupyterlab $(firstword $(sort $(wildcard notebooks/*.ipynb)))
 
 outputs: setup  ## run the notebooks on MNIST and write their outputs back
-	@$(PY) -m digitlab.course --write
-	@$(PY) -m digitlab.course --overview
+	@$(PY) -m tools notebooks --write
+	@$(PY) -m tools overview
+
+figures: setup  ## draw everything under figures/ anew
+	@$(PY) -m tools figures
 
 lint: setup  ## style and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m mypy digitlab
+	$(PY) -m mypy
 
 clean:  ## remove build/ and caches (the environment too: rm -rf .venv)
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache
@@ -49,4 +52,4 @@ install:
 	@$(PY) -m pip --disable-pip-version-check install -q -e ".[course,test]" -c constraints.txt
 	@cat pyproject.toml constraints.txt > .venv/.new && mv .venv/.new .venv/.installed
 
-.PHONY: help setup course test test-browser lab outputs lint clean install
+.PHONY: help setup course test test-browser lab outputs figures lint clean install

@@ -168,8 +168,7 @@ def text(checks: Sequence[Check]) -> str:
 
 def report(checks: Sequence[Check]) -> str:
     """Return a Markdown block that is safe to paste in public."""
-    needed = [re.split(r"[^\w-]", line)[0] for line in metadata.requires("digitlab") or []]
-    versions = ", ".join(f"{name} {_version(name)}" for name in ("digitlab", *needed))
+    versions = ", ".join(f"{name} {_version(name)}" for name in ("digitlab", *_needed()))
     lines = [f"{c.name}: {'ok' if c.ok else 'FAIL'}, {c.found}" for c in checks]
     return "\n".join(["```", *lines, f"versions: {versions}", "```"])
 
@@ -179,8 +178,17 @@ def to_dict(checks: Sequence[Check]) -> dict[str, Any]:
     return {"ok": all(c.ok for c in checks), "checks": [asdict(check) for check in checks]}
 
 
+def _needed() -> list[str]:
+    """Return what digitlab asks for, by name; the most important where it is not installed."""
+    try:
+        lines = metadata.requires("digitlab") or []
+    except metadata.PackageNotFoundError:
+        return ["torch", "torchvision", "numpy"]
+    return [re.split(r"[^\w-]", line)[0] for line in lines]
+
+
 def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "missing"
+        return "not installed"

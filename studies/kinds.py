@@ -16,7 +16,7 @@ from digitlab.data import Split, load
 from digitlab.measured import pretrained
 from digitlab.reading.paper import as_jpeg, draw_strokes, pen_strokes, photograph, strokes_at
 from digitlab.reading.predict import predict
-from digitlab.reading.steps import SWITCHABLE, digitize
+from digitlab.reading.steps import STEPS, digitize
 
 Kind = Callable[[np.ndarray, np.random.Generator], Image.Image]
 
@@ -31,7 +31,7 @@ def _finer(pixels: np.ndarray, side: int) -> np.ndarray:
     return ((soft - 0.5) * scale + 0.5).clip(0, 1)
 
 
-def _pen(
+def pen(  # noqa: PLR0913 - named settings
     pixels: np.ndarray,
     rng: np.random.Generator,
     *,
@@ -101,26 +101,26 @@ def thick(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     smooth = rng.random() < 0.5
     width = 280 * rng.uniform(0.06, 0.1)
     height = rng.uniform(0.5, 0.75)
-    return _either(_pen(pixels, rng, side=280, height=height, width=width, smooth=smooth), rng)
+    return _either(pen(pixels, rng, side=280, height=height, width=width, smooth=smooth), rng)
 
 
 def hairline(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     """Draw with the finest pen of a paint program."""
     side, width = int(rng.integers(200, 600)), rng.uniform(1, 3)
     height, smooth = rng.uniform(0.3, 0.85), rng.random() < 0.7
-    return _either(_pen(pixels, rng, side=side, height=height, width=width, smooth=smooth), rng)
+    return _either(pen(pixels, rng, side=side, height=height, width=width, smooth=smooth), rng)
 
 
 def tilted(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     """Write with a slope of up to 20 degrees to either side."""
     turn, width = rng.uniform(-20, 20), rng.uniform(5, 14)
-    return _either(_pen(pixels, rng, side=200, height=0.6, width=width, turn=turn), rng)
+    return _either(pen(pixels, rng, side=200, height=0.6, width=width, turn=turn), rng)
 
 
 def skipped(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     """Write with a pen that leaves gaps."""
     side, width = 240, rng.uniform(3, 10)
-    written = _pen(pixels, rng, side=side, height=0.6, width=width).copy()
+    written = pen(pixels, rng, side=side, height=0.6, width=width).copy()
     for y, x in rng.permutation(np.argwhere(written > 0))[:3]:
         reach = int(width * 0.5 + 4)
         written[max(0, y - reach) : y + reach, max(0, x - reach) : x + reach] = 0
@@ -131,7 +131,7 @@ def transparent(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
     """Export a drawing with transparent paper, in several formats."""
     side = int(rng.integers(100, 500))
     width = side * rng.uniform(0.01, 0.07)
-    alpha = _pen(pixels, rng, side=side, height=rng.uniform(0.4, 0.85), width=width)
+    alpha = pen(pixels, rng, side=side, height=rng.uniform(0.4, 0.85), width=width)
     inks = [(0, 0, 0), (255, 255, 255), (20, 60, 200), (200, 30, 30), (250, 220, 40), (30, 140, 60)]
     ink = inks[rng.integers(len(inks))]
     picture = Image.new("RGBA", (side, side), (*ink, 0))
@@ -153,7 +153,7 @@ def coloured(pixels: np.ndarray, rng: np.random.Generator) -> Image.Image:
         ((40, 150, 60), (250, 240, 60)),
     ]
     paper, ink = (np.array(colour) for colour in pairs[rng.integers(len(pairs))])
-    cover = _pen(pixels, rng, side=256, height=0.6, width=rng.uniform(4, 16))[..., None] / 255
+    cover = pen(pixels, rng, side=256, height=0.6, width=rng.uniform(4, 16))[..., None] / 255
     picture = Image.fromarray((paper * (1 - cover) + ink * cover).astype(np.uint8))
     return as_jpeg(picture, 80)
 
@@ -277,6 +277,8 @@ ASIDE: dict[str, Kind] = {  # looked at only when everything was decided
 
 # --- Ways to read them ------------------------------------------------------------------------
 
+LEFT_OUT = [name for name, step in STEPS.items() if step.optional and step.usual]  # one at a time
+
 
 def usual_way(picture: Image.Image) -> np.ndarray:
     """Do what most tutorials do: grey, 28 x 28, and the other way round where it is light."""
@@ -321,7 +323,7 @@ def labelled_folder(folder: str | Path) -> tuple[list[Path], list[int]]:
     return paths, [int(label) for label in labels]
 
 
-def bench_reading(
+def bench_reading(  # noqa: PLR0913 - named settings
     folder: str | Path | None = None,
     *,
     model: nn.Module | None = None,
@@ -368,6 +370,6 @@ def _shares(
         "digitize": accuracy(model, [cleaned(p) for p in drawn], labels),
     } | {
         f"without {step}": accuracy(model, [cleaned(p, [step]) for p in few], truth)
-        for step in SWITCHABLE
+        for step in LEFT_OUT
     }
     return {way: round(share, 4) for way, share in shares.items()}

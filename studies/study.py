@@ -11,14 +11,14 @@ import statistics
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from digitlab.data import Digits, load
-from digitlab.measured import PACKAGE, pretrained_ensemble, read_rows
+from digitlab.measured import RESULTS, WEIGHTS, pretrained_ensemble, read_rows
 from digitlab.names import Registry
 from digitlab.recipes import RECIPES, Recipe, document_recipes
 from digitlab.runs import Run, train, versions
@@ -40,14 +40,14 @@ class Study:
     """Say what is trained from each seed: every one of `what` on every set of `data`.
 
     Attributes:
-        what: recipes, names of recipes, or tricks.
+        what: recipes or tricks, each with a name of its own.
         data: names of data sets, see `load`.
         by: how validation is parted from training, see `load`.
         train: (one of `what`, digits, seed=...) -> a run, or a row.
         ships: models from this many seeds come with digitlab, trained on MNIST.
     """
 
-    what: tuple[str | Recipe | Trick, ...]
+    what: tuple[Recipe | Trick, ...]
     data: tuple[str, ...] = DATA_SETS
     by: str = "digit"
     train: Callable[..., Run | dict[str, Any]] = train
@@ -56,7 +56,7 @@ class Study:
 
 def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
     """Train a student on what the members of the shipped ensemble say together."""
-    return train(student, digits, seed=seed, teacher=pretrained_ensemble(), precision="bfloat16")
+    return train(student, digits, seed=seed, teacher=pretrained_ensemble())
 
 
 VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
@@ -71,15 +71,14 @@ STUDENTS = (
     NARROW.replace(name="narrow, taught by an ensemble"),
     RECIPES["best"].replace(name="best, taught by an ensemble", epochs=44),
 )
-in_bfloat16 = partial(train, precision="bfloat16")
 STUDIES = Registry(
     "study",
     {
-        "documents": Study((*(recipe.name for recipe in document_recipes()), "fast"), ships=1),
-        "tiny": Study(("tiny",), ships=1),
-        "best": Study(("best",), train=in_bfloat16, ships=1),
-        "narrow": Study((NARROW,), train=in_bfloat16),
-        "members": Study((MEMBER,), ("mnist",), train=in_bfloat16, ships=4),
+        "documents": Study((*document_recipes(), RECIPES["fast"]), ships=1),
+        "tiny": Study((RECIPES["tiny"],), ships=1),
+        "best": Study((RECIPES["best"],), ships=1),
+        "narrow": Study((NARROW,)),
+        "members": Study((MEMBER,), ("mnist",), ships=4),
         "distilled": Study(STUDENTS, ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
@@ -89,23 +88,19 @@ STUDIES = Registry(
 )
 
 
-def machine() -> str:
-    """Describe what seconds and last digits depend on."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} {capability}, {torch.get_num_threads()} threads"
-
-
-def where_and_when() -> dict[str, Any]:
+def where_and_when(threads: int | None = None) -> dict[str, Any]:
     """Return machine, versions and date, without which a measured number says little."""
-    return {"machine": machine(), "versions": versions(), "date": datetime.date.today().isoformat()}
+    capability = torch.backends.cpu.get_cpu_capability()
+    machine = f"{platform.machine()} {capability}, {threads or torch.get_num_threads()} threads"
+    return {"machine": machine, "versions": versions(), "date": datetime.date.today().isoformat()}
 
 
 def study(
     name: str,
     *,
     n_seeds: int = 3,
-    results: Path = PACKAGE / "results",
-    weights: Path = PACKAGE / "weights",
+    results: Path = RESULTS,
+    weights: Path = WEIGHTS,
 ) -> Iterator[dict[str, Any]]:
     """Train what is not yet in the study's file; yield each new row once it is written there.
 
@@ -128,27 +123,18 @@ def study(
     done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
     for data in plan.data:
         digits: Digits | None = None
-        for seed in range(n_seeds):
-            for one in plan.what:
-                what = one if isinstance(one, str) else one.name
-                if (what, data, seed) in done:
-                    continue
-                digits = digits or load(data, by=plan.by)
-                trained = plan.train(one, digits, seed=seed)
-                if isinstance(trained, Run):
-                    if not trained.finished:
-                        raise KeyboardInterrupt  # half a training is no result
-                    if data == "mnist" and seed < plan.ships:
-                        ship(trained, weights, written_by=f"digitlab study {name}")
-                    trained = trained.summary() | {"precision": precision(trained)}
-                row = trained | where_and_when()
-                append(path, row)
-                yield row
-
-
-def precision(run: Run) -> str:
-    """Return the precision in which a run was trained, see `Trainer`."""
-    return str(run.state["plan"]["precision"]) if run.state else "unknown"
+        for seed, one in product(range(n_seeds), plan.what):
+            if (one.name, data, seed) in done:
+                continue
+            digits = digits or load(data, by=plan.by)
+            trained = plan.train(one, digits, seed=seed)
+            if isinstance(trained, Run):
+                if data == "mnist" and seed < plan.ships:
+                    ship(trained, weights, written_by=f"python -m studies study {name}")
+                trained = trained.summary()
+            row = trained | where_and_when(one.threads)
+            append(path, row)
+            yield row
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
@@ -169,8 +155,6 @@ def ship(run: Run, folder: Path, *, written_by: str) -> None:
     command = written_by
     if run.recipe.name in RECIPES:
         command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
-        if precision(run) != "float32":
-            command += f" --precision {precision(run)}"
     path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
     _compress(path)
     card = run.summary() | {

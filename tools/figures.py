@@ -78,4 +78,4 @@ def make_figures(folder: Path) -> list[Path]:
     """Draw all figures into a folder and return their files."""
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng():
-        return [picture.save(folder / name) for name, picture in draw_figures(load("mnist"))]
+        return [figure.save(folder / name) for name, figure in draw_figures(load("mnist"))]

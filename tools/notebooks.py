@@ -1,15 +1,14 @@
-"""Run the notebooks of the course in order, or test them: `python -m digitlab.course`."""
+"""Run the notebooks of the course in order, or test them: `python -m tools notebooks`."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
@@ -18,10 +17,11 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from digitlab import data
+from digitlab.cli import Answer, FailedError
 from digitlab.tables import text_table
-from tools.overview import overview
 
 CELL_TIMEOUT = 300  # seconds
+STDERR = 2  # of this process, whatever sys.stderr is
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 PROGRESS = re.compile(r"%\|.*\| \d+/\d+ \[")  # tqdm, as text
 
@@ -122,72 +122,78 @@ def run(path: Path, target: Path, variables: dict[str, str]) -> Outcome:
     return Outcome(path.stem, time.perf_counter() - start, result_text(notebook), error)
 
 
-def run_all(paths: Sequence[Path], digits: str, out: Path | None) -> int:
-    """Run notebooks with a line each and a table at the end; `out=None` writes them back."""
+def find(paths: Sequence[Path]) -> list[Path]:
+    """Return these notebooks, or all of the course.
+
+    Raises:
+        ValueError: for one that is not there, or outside the folder of the course.
+    """
+    found = list(paths) or sorted(Path("notebooks").glob("*.ipynb"))
+    if not found:
+        raise ValueError("there is no notebooks/*.ipynb here; run this in the folder of the course")
+    if missing := [str(path) for path in found if not path.is_file()]:
+        raise ValueError(f"no such notebook: {', '.join(missing)}")
+    return found
+
+
+def announced_digits() -> str:
+    """Return the name of the data set that the notebooks will read, and tell it."""
+    digits = data.load()
+    say(f"the notebooks read {digits.name}, from {digits.source}\n")
+    return digits.name
+
+
+def say(text: str) -> None:
+    """Tell how far it is; standard output is for what comes of it."""
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+def run_all(paths: Sequence[Path], digits: str, out: Path | None) -> Answer:
+    """Run notebooks with a line each and a table at the end; `out=None` writes them back.
+
+    Raises:
+        FailedError: where one of them stopped; the others ran.
+    """
     outcomes = []
     for i, path in enumerate(paths, 1):
-        print(f"[{i}/{len(paths)}] {path.stem} ... ", end="", flush=True)
+        say(f"[{i}/{len(paths)}] {path.stem} ... ")
         outcome = run(path, out / path.name if out else path, environment(digits))
-        print(f"FAILED in {outcome.error}" if outcome.error else f"{outcome.seconds:.0f} s")
+        say(f"FAILED in {outcome.error}\n" if outcome.error else f"{outcome.seconds:.0f} s\n")
         outcomes.append(outcome)
     rows = [
         (o.notebook, round(o.seconds, 1), "FAILED, see above" if o.error else o.result)
         for o in outcomes
     ]
-    print("\n" + text_table(rows, header=("notebook", "seconds", "result")))
-    print(f"\nexecuted copies: {out}{os.sep}" if out else "\nwhat ran through has new outputs")
-    return int(any(outcome.error for outcome in outcomes))
+    where = f"executed copies: {out}{os.sep}" if out else "what ran through has new outputs"
+    table = text_table(rows, header=("notebook", "seconds", "result"))
+    answer = [asdict(outcome) for outcome in outcomes], f"\n{table}\n\n{where}"
+    if any(outcome.error for outcome in outcomes):
+        raise FailedError(answer)
+    return answer
 
 
-def check_all(paths: Sequence[Path], digits: str) -> int:
-    """Test notebooks with nbval: strict on MNIST where it is at hand, and lax on optdigits."""
-    modes = [("optdigits", ["--nbval-lax"])]
-    if digits == "mnist":
-        modes.insert(0, ("mnist", ["--nbval", "--nbval-sanitize-with=tests/nbval.cfg"]))
-    else:
-        print("SKIPPED: comparing the notebooks' outputs, which needs MNIST (see `digitlab data`)")
-    status = 0
-    for name, options in modes:
-        print(f"\nnotebooks on {name}: pytest {options[0]}", flush=True)
+def check_all(paths: Sequence[Path], digits: str) -> Answer:
+    """Test notebooks with nbval: strict on MNIST where it is at hand, and lax on optdigits.
+
+    Raises:
+        FailedError: where one of them does not pass.
+    """
+    modes = {
+        "mnist": ["--nbval", "--nbval-sanitize-with=tests/nbval.cfg"],
+        "optdigits": ["--nbval-lax"],
+    }
+    if digits != "mnist":
+        del modes["mnist"]
+        say("SKIPPED: comparing the notebooks' outputs, which needs MNIST (see `digitlab data`)\n")
+    passed = {}
+    for name, options in modes.items():
+        say(f"\nnotebooks on {name}: pytest {options[0]}\n")
         command = [sys.executable, "-m", "pytest", *options, "--nbval-current-env"]
         command += [f"--nbval-cell-timeout={CELL_TIMEOUT}", *map(str, paths)]
-        status |= subprocess.run(command, env=environment(name), check=False).returncode
-    return int(status != 0)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run or test notebooks; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m digitlab.course", description=__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in notebooks/")
-    parser.add_argument("--out", type=Path, default=Path("build"), help="folder of executed copies")
-    way = parser.add_mutually_exclusive_group()
-    way.add_argument("--write", action="store_true", help="write the outputs back; needs MNIST")
-    way.add_argument("--test", action="store_true", help="test the notebooks with nbval")
-    way.add_argument("--overview", action="store_true", help="write the README.md beside them anew")
-    options = parser.parse_args(arguments)
-    paths = options.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
-    if not paths:
-        parser.error("there is no notebooks/*.ipynb here; run this in the folder of the course")
-    if missing := [str(path) for path in paths if not path.is_file()]:
-        parser.error(f"no such notebook: {', '.join(missing)}")
-    if options.overview:
-        paths[0].with_name("README.md").write_text(overview(paths), encoding="utf-8")
-        return 0
-
-    try:
-        digits = data.load()
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    print(f"the notebooks read {digits.name}, from {digits.source}", flush=True)
-    if options.test:
-        return check_all(paths, digits.name)
-    if options.write and digits.name != "mnist":
-        sys.exit("outputs that are committed come from MNIST; name its folder in DIGITLAB_DATA")
-    return run_all(paths, digits.name, None if options.write else options.out)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+        done = subprocess.run(command, env=environment(name), check=False, stdout=STDERR)
+        passed[name] = done.returncode == 0
+    words = [f"on {name} they {'pass' if well else 'FAIL'}" for name, well in passed.items()]
+    answer = passed, f"the notebooks: {', '.join(words)}"
+    if not all(passed.values()):
+        raise FailedError(answer)
+    return answer

@@ -22,8 +22,8 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"^\*\*\d\. (.+?)\.?\*\*", re.MULTILINE)
 HEAD = """# The course at a glance
 
-Made from the notebooks by `python -m digitlab.course --overview`, and tested against them. Minutes
-to compute are those of a laptop with two cores, on MNIST."""
+Made from the notebooks by `python -m tools overview`, and tested against them. Minutes to compute
+are those of a laptop with two cores, on MNIST."""
 PLAN = """## A plan for a class
 
 Each notebook has a timing plan, two questions to ask and the usual mistake in its metadata, for the

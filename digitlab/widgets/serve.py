@@ -13,18 +13,10 @@ import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from typing import Any
 
 HOST = "127.0.0.1"  # nobody else's machine reaches it
-PAGE = new_notebook(
-    cells=[
-        new_markdown_cell("# Draw a digit"),
-        new_code_cell("from digitlab.widgets.pad import DigitPad\n\nDigitPad()"),
-    ],
-    metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-)
+TITLE, CODE = "Draw a digit", "from digitlab.widgets.pad import DigitPad\n\nDigitPad()"
 EXTENSIONS = [  # of JupyterLab and Voila; others do nothing here, or fail
     "@jupyter-widgets/jupyterlab-manager",
     "@voila-dashboards/widgets-manager8",
@@ -64,58 +56,75 @@ def serve_pad(*, port: int = 8866, open_browser: bool = True) -> None:
     """
     if find_spec("voila") is None:
         raise ValueError("Voila serves the pad and is not installed: pip install voila")
-    port = _free(port)
     from tornado.ioloop import IOLoop
+
+    port, token = _free(port), secrets.token_hex()
+    print("starting the pad", file=sys.stderr)
+    with TemporaryDirectory(prefix="digitlab-") as folder:
+        app = _app(Path(folder), port, token)
+        address = f"http://{HOST}:{port}/?token={token}"
+        IOLoop.current().add_callback(_begin, app, address, open_browser)
+        app.start()
+
+
+def _app(folder: Path, port: int, token: str) -> Any:
+    """Return a Voila that serves one page, with the pad, out of a folder of its own."""
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
     from traitlets.config import Config
     from voila.app import Voila
 
-    token = secrets.token_hex()
-    address = f"http://{HOST}:{port}/?token={token}"
-    loop = IOLoop.current()
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    cells = [new_markdown_cell(f"# {TITLE}"), new_code_cell(CODE)]
+    notebook = folder / f"{TITLE}.ipynb"
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), notebook)
+    (folder / "index.html.j2").write_text(TEMPLATE, "utf-8")
+    app = Voila(
+        config=Config(SETTINGS),
+        config_file_paths=[],  # nobody's settings change ours
+        connection_dir_root=str(folder),
+        notebook_path=str(notebook),
+        ip=HOST,
+        port=port,
+        port_retries=0,
+        token=token,
+        open_browser=False,  # it would open the page without the token
+        log_level="CRITICAL",
+        tornado_settings={"ws_ping_timeout": 30_000},  # ms; Voila's is too long for tornado
+    )
+    app.initialize([])
+    app.template_paths.insert(0, str(folder))
+    return app
 
-    async def wait_for_kernels() -> None:
-        for pool in app.kernel_manager._pools.values():
-            for kernel in list(pool):
-                await (await kernel)["task"]
 
-    async def begin() -> None:
-        running = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: running.call_soon_threadsafe(loop.add_callback, end))
-        await wait_for_kernels()  # so that the page comes at once
-        print(f"the pad is at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        if open_browser:
-            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+async def _begin(app: Any, address: str, open_browser: bool) -> None:
+    """Tell the address once a kernel is ready, so that the page comes at once."""
+    running = asyncio.get_running_loop()
 
-    async def end() -> None:
-        try:
-            await wait_for_kernels()  # one that still starts cannot be ended
-            await app.kernel_manager.shutdown_all(now=True)
-        finally:
-            loop.stop()
+    def end(*_: object) -> None:
+        running.call_soon_threadsafe(app.ioloop.add_callback, _end, app)
 
-    print("starting the pad", file=sys.stderr)
-    with TemporaryDirectory(prefix="digitlab-") as folder:
-        notebook = Path(folder) / "Draw a digit.ipynb"
-        nbformat.write(PAGE, notebook)
-        (Path(folder) / "index.html.j2").write_text(TEMPLATE, "utf-8")
-        app = Voila(
-            config=Config(SETTINGS),
-            config_file_paths=[],  # nobody's settings change ours
-            connection_dir_root=folder,
-            notebook_path=str(notebook),
-            ip=HOST,
-            port=port,
-            port_retries=0,
-            token=token,
-            open_browser=False,  # it would open the page without the token
-            log_level="CRITICAL",
-            tornado_settings={"ws_ping_timeout": 30_000},  # ms; Voila's is too long for tornado
-        )
-        app.initialize([])
-        app.template_paths.insert(0, folder)
-        loop.add_callback(begin)
-        app.start()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, end)
+    await _kernels(app)
+    print(f"the pad is at {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    if open_browser:
+        threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
+
+
+async def _end(app: Any) -> None:
+    try:
+        await _kernels(app)  # one that still starts cannot be ended
+        await app.kernel_manager.shutdown_all(now=True)
+    finally:
+        app.ioloop.stop()
+
+
+async def _kernels(app: Any) -> None:
+    """Wait for the kernels that start ahead of the pages that will need them."""
+    for pool in app.kernel_manager._pools.values():
+        for kernel in list(pool):
+            await (await kernel)["task"]
 
 
 def _free(port: int) -> int:

@@ -1,0 +1,1 @@
+"""What was measured, and how: `python -m studies` lists it."""

@@ -1,0 +1,1 @@
+"""What makes the course: `python -m tools` lists it."""
