@@ -4,66 +4,140 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
 
 from digitlab.data import Split
 
+Loader = DataLoader[tuple[Tensor, Tensor]]
 State = dict[str, Any]  # plain values and tensors
+PARTS = ("scheduler", "model", "averaged", "optimizer")  # the first tells version 1
+NAMES = ("plan", "history", *PARTS, "best_weights", "loader_random", "torch_random")
 
 
-class Stateful(Protocol):
-    """A model, an optimizer or a scheduler: what can say and take up where it stands."""
+class Training(Protocol):
+    """What of a `Trainer` goes into a snapshot and into a plan."""
 
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
-
-
-def snapshot(
-    parts: Mapping[str, Stateful | None], loader_random: torch.Generator, facts: State
-) -> State:
-    """Return copies of where the parts of a training and its random numbers stand.
-
-    Args:
-        parts: by name; those that this training has none of are None.
-        loader_random: what the order of the digits is drawn from.
-        facts: whatever else is needed to go on.
-    """
-    state = {name: part.state_dict() if part else None for name, part in parts.items()}
-    random = {
-        "loader_random": loader_random.get_state(),
-        "torch_random": torch.get_rng_state(),
-    }
-    return copy.deepcopy(state | random | facts)
+    model: nn.Module
+    trained: nn.Module
+    averaged: AveragedModel | None
+    optimizer: Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None
+    best_weights: dict[str, Tensor] | None
+    schedule: Callable[..., Any] | None
+    augment: Callable[[Tensor], Tensor] | None
+    teacher: nn.Module | None
+    batch_size: int
+    seed: int
+    smoothing: float
+    average: float | None
+    precision: str
 
 
-def restore(
-    state: State, parts: Mapping[str, Stateful | None], loader_random: torch.Generator
-) -> None:
+def randomness(loader: Loader) -> State:
+    """Return where the random numbers stand: of the digits' order, of dropout and augmentation."""
+    return {"loader_random": loader.generator.get_state(), "torch_random": torch.get_rng_state()}
+
+
+def snapshot(training: Training, facts: State) -> State:
+    """Return copies of where the parts of a training stand, and of these facts."""
+    return copy.deepcopy(_standing(training) | {"best_weights": training.best_weights} | facts)
+
+
+def restore(training: Training, state: State, loader: Loader) -> None:
     """Put the parts of a training and its random numbers back to where `snapshot` took them.
 
+    Args:
+        training: the one that is to go on.
+        state: whole, and of the same plan.
+        loader: draws the order of the digits.
+
     Raises:
-        ValueError: where the state is not of these parts; then nothing is changed.
+        ValueError: where a part is of another kind; then nothing is changed.
     """
-    for name, part in parts.items():
-        names = part.state_dict().keys() if part else set()
-        if name not in state or (state[name] or {}).keys() != names:
+    standing = _standing(training) | randomness(loader)
+    fits = {name: _fits(state[name], now) for name, now in standing.items()}
+    fits["optimizer"] = _fits_optimizer(state["optimizer"], training.optimizer)
+    best, weights = state["best_weights"], training.trained.state_dict()
+    fits["best_weights"] = best is None or _fits(best, weights)
+    for name, fit in fits.items():
+        if not fit:
             raise ValueError(
                 f"the {name} to go on with is of another kind than this training's, or of another "
                 "version; train anew"
             )
     state = copy.deepcopy(state)  # else the optimizer would write into it
-    for name, part in parts.items():
-        if part:
-            part.load_state_dict(state[name])
-    loader_random.set_state(state["loader_random"])
+    for name in PARTS:
+        if state[name] is not None:
+            getattr(training, name).load_state_dict(state[name])
+    training.best_weights = state["best_weights"]
+    loader.generator.set_state(state["loader_random"])
     torch.set_rng_state(state["torch_random"])
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _standing(training: Training) -> State:
+    parts = {name: getattr(training, name) for name in PARTS}
+    return {name: None if part is None else part.state_dict() for name, part in parts.items()}
+
+
+def _fits(value: Any, like: Any) -> bool:
+    """Say whether both have the same names, lengths, types and shapes; numbers may differ."""
+    if isinstance(like, Tensor):
+        same_type = isinstance(value, Tensor) and value.dtype == like.dtype
+        return same_type and value.shape == like.shape
+    if isinstance(like, dict):
+        same_names = isinstance(value, dict) and value.keys() == like.keys()
+        return same_names and all(_fits(value[name], like[name]) for name in like)
+    if isinstance(like, list | tuple):
+        same_length = isinstance(value, list | tuple) and len(value) == len(like)
+        return same_length and all(map(_fits, value, like))
+    return isinstance(value, int | float if isinstance(like, int | float) else type(like))
+
+
+def _fits_optimizer(state: Any, optimizer: Optimizer) -> bool:
+    """Compare what is kept for each weight with the weights: a new optimizer keeps nothing."""
+    empty: State = {"state": {}}
+    if not isinstance(state, dict) or not _fits(state | empty, optimizer.state_dict() | empty):
+        return False
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    shapes = {place: ((), weight.shape) for place, weight in enumerate(weights)}
+    kept = state.get("state")
+    return isinstance(kept, dict) and all(
+        isinstance(values, dict)
+        and all(v.shape in shapes.get(place, ()) for v in values.values() if isinstance(v, Tensor))
+        for place, values in kept.items()
+    )
+
+
+def plan(training: Training, train: Split, valid: Split | None, epochs: int) -> State:
+    """Return what must be the same where a training goes on."""
+    return {
+        "epochs": epochs,
+        "digits": len(train),
+        "digits_sum": _digits(train),
+        "valid_sum": _digits(valid) if valid else None,
+        "model_kind": _model(training.model),
+        "optimizer_settings": _optimizer(training.optimizer),
+        "schedule": _described(training.schedule),
+        "batch_size": training.batch_size,
+        "seed": training.seed,
+        "augment": training.augment is not None,
+        "augment_settings": _described(training.augment),
+        "smoothing": training.smoothing,
+        "teacher": training.teacher is not None,
+        "teacher_weights": _weights(training.teacher) if training.teacher else None,
+        "average": training.average,
+        "precision": training.precision,
+    }
+
+
+def check_same(before: State, now: State) -> None:
     """Refuse to go on with another training than the one that was stopped.
 
     Args:
@@ -81,27 +155,54 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             )
 
 
-def describe_optimizer(optimizer: torch.optim.Optimizer) -> str:
+def check_whole(state: State) -> None:
+    """Refuse what `snapshot` did not return: something else, or a part of it.
+
+    Raises:
+        ValueError: naming what is missing.
+    """
+    missing = [name for name in NAMES if not isinstance(state, dict) or name not in state]
+    if missing or not isinstance(state["plan"], dict) or not state["plan"]:
+        raise ValueError(
+            f"a training cannot go on without its {', '.join(missing) or 'plan'}; "
+            "resume=... takes what snapshot() returned"
+        )
+
+
+def _optimizer(optimizer: Optimizer) -> str:
     """Return class and settings in one line, the same before and after training."""
-    settings = {
-        name: value
-        for name, value in optimizer.defaults.items()
-        if value not in (None, False) and name not in ("lr", "foreach", "fused", "capturable")
-    }
-    rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
-    said = ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
-    return f"{type(optimizer).__name__}(lr={', '.join(map(str, rates))}, {said})"
+    quick = ("params", "foreach", "fused", "capturable")  # these change speed only
+    groups = [
+        {name: group[name] for name in group if name not in (*quick, "initial_lr")}
+        | {"lr": group.get("initial_lr", group["lr"])}
+        for group in optimizer.param_groups
+    ]
+    said = [
+        ", ".join(f"{name}={value}" for name, value in group.items() if value not in (None, False))
+        for group in groups
+    ]
+    return f"{type(optimizer).__name__}({'; '.join(said)})"
 
 
-def describe_model(model: nn.Module) -> str:
+def _model(model: nn.Module) -> str:
     """Return class, number of weights, and a sum over their names and shapes."""
     weights = [(name, tuple(value.shape)) for name, value in model.state_dict().items()]
     n = sum(value.numel() for value in model.state_dict().values())
     return f"{type(model).__name__} of {n} numbers ({zlib.crc32(repr(weights).encode()):08x})"
 
 
-def describe_digits(split: Split) -> str:
+def _weights(model: nn.Module) -> str:
+    """Return a sum over all weights."""
+    weights = torch.cat([value.double().flatten().cpu() for value in model.state_dict().values()])
+    return f"{zlib.crc32(weights.numpy().tobytes()):08x}"
+
+
+def _digits(split: Split) -> str:
     """Return a sum over all labels and every hundredth image: quick, and no other set has it."""
-    some = split.images[::100].contiguous()
-    both = zlib.crc32(some.numpy(), zlib.crc32(split.labels.contiguous().numpy()))
-    return f"{both:08x}"
+    some = split.labels.numpy().tobytes() + split.images[::100].numpy().tobytes()
+    return f"{zlib.crc32(some):08x}"
+
+
+def _described(rule: object) -> str:
+    """Return a dataclass with its values, a function by its name."""
+    return getattr(rule, "__name__", "") or repr(rule).partition(" at 0x")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -145,23 +144,6 @@ class Recipe:
         except TypeError as error:
             raise ValueError(f"this is not a whole recipe: {error}") from None
 
-    def to_json(self) -> str:
-        """Return the recipe as a JSON text."""
-        return json.dumps(self.to_dict())
-
-    @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """Return the recipe that `to_json` wrote.
-
-        Raises:
-            ValueError: for a text that is not one.
-        """
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"this is not a recipe in JSON: {error}") from None
-        return cls.from_dict(values)
-
     def rows(self) -> list[tuple[str, str, str]]:
         """Return one row for each setting: its name, its value, and whose decision it is."""
         stated = f"stated by {self.source}"
@@ -184,7 +166,7 @@ TRAINING = [field.name for field in dataclasses.fields(Recipe) if field.name not
 
 
 def _tuples(value: Any) -> Any:
-    """JSON knows lists only; recipes hold tuples."""
+    """Recipes hold tuples, so that they can be compared."""
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(value) if isinstance(value, list) else value

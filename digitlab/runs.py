@@ -10,13 +10,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from digitlab import checkpoint
 from digitlab.augment import Augment
 from digitlab.checkpoint import State
 from digitlab.data import Digits, Split, load
@@ -148,8 +149,12 @@ def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
+    try:
+        installed = version("digitlab")
+    except PackageNotFoundError:  # a folder of sources does its work, too
+        installed = "not installed"
     return {
-        "digitlab": version("digitlab"),
+        "digitlab": installed,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
     }
@@ -234,36 +239,11 @@ def train(
     begun = load_run(resume) if resume else None
     digits = digits or load(begun.data if begun else "auto")
     if begun:
-        _check_resumable(begun, recipe, digits, seed, epochs)
+        _check_same(begun, recipe, digits, seed, epochs)
         recipe, seed, epochs = begun.recipe, begun.seed, begun.epochs
-    plan = _new_run(recipe, digits, seed or 0, epochs)
-    trainer = build_trainer(plan.recipe, seed=plan.seed, device=device, teacher=teacher)
-    run = replace(plan, model=trainer.trained, trained_with=_trained_with(trainer))
-
-    def save_so_far(history: History) -> None:
-        nonlocal run
-        if out:
-            run = replace(run, history=history, state=trainer.snapshot())
-            run.save(out)
-
-    splits = _splits(run.recipe, digits)
-    try:
-        trainer.fit(
-            splits["train"],
-            splits.get("valid"),
-            epochs=run.epochs,
-            resume=begun.state if begun else None,
-            after_epoch=save_so_far,
-        )
-    except Interrupted as stop:
-        stop.run = replace(run, history=stop.history)
-        raise
-    run = replace(run, history=trainer.history, scores=_scores(run.model, splits))
-    run = replace(run, state=trainer.snapshot())
-    run.model.eval()
-    if out:
-        run.save(out)
-    return run
+    run = _new_run(recipe, digits, seed or 0, epochs)
+    trainer = build_trainer(run.recipe, seed=run.seed, device=device, teacher=teacher)
+    return _carry_out(replace(run, state=begun.state if begun else None), trainer, digits, out)
 
 
 def _new_run(recipe: Recipe | str | None, digits: Digits, seed: int, epochs: int | None) -> Run:
@@ -276,6 +256,36 @@ def _new_run(recipe: Recipe | str | None, digits: Digits, seed: int, epochs: int
     sizes = {name: len(split) for name, split in _splits(recipe, digits).items()}
     epochs = recipe.epochs_for(sizes["train"]) if epochs is None else epochs
     return Run(recipe, nn.Identity(), History(), digits.name, sizes, seed, epochs)
+
+
+def _carry_out(
+    run: Run, trainer: Trainer, digits: Digits, out: str | os.PathLike[str] | None
+) -> Run:
+    """Train from where the run stands, save it after each epoch, judge it at the end."""
+    splits, state = _splits(run.recipe, digits), run.state
+    run = replace(run, model=trainer.trained, trained_with=_trained_with(trainer), state=None)
+
+    def save(history: History, **scores: float) -> Run:
+        so_far = replace(run, history=history, scores=scores, state=trainer.snapshot())
+        if out:
+            so_far.save(out)
+        return so_far
+
+    try:
+        trainer.fit(
+            splits["train"],
+            splits.get("valid"),
+            epochs=run.epochs,
+            resume=state,
+            after_epoch=save if out else None,
+        )
+        scores = _scores(run.model, splits)
+    except KeyboardInterrupt:
+        history = trainer.history
+        history.stopped = history.stopped or "interrupted after the last epoch"
+        raise Interrupted(history, replace(run, history=history)) from None
+    run.model.eval()
+    return save(trainer.history, **scores)
 
 
 def _scores(model: nn.Module, splits: dict[str, Split]) -> dict[str, float]:
@@ -303,9 +313,10 @@ def _splits(recipe: Recipe, digits: Digits) -> dict[str, Split]:
     return {"train": digits.train, "valid": digits.valid, "test": digits.test}
 
 
-def _check_resumable(
+def _check_same(
     begun: Run, recipe: Recipe | str | None, digits: Digits, seed: int | None, epochs: int | None
 ) -> None:
+    """Refuse to go on where something was asked for that the file was not trained with."""
     if begun.state is None:
         raise ValueError("this file holds no training that could go on: train the recipe anew")
     if isinstance(recipe, Recipe) and recipe != begun.recipe:
@@ -313,13 +324,10 @@ def _check_resumable(
     name = recipe.name if isinstance(recipe, Recipe) else recipe
     sizes = {name: len(split) for name, split in _splits(begun.recipe, digits).items()}
     asked = {"recipe": name, "data": digits.name, "seed": seed, "epochs": epochs, "sizes": sizes}
-    for key, value in asked.items():
-        stored = begun.recipe.name if key == "recipe" else getattr(begun, key)
-        if value is not None and value != stored:
-            raise ValueError(
-                f"the file to resume was trained with {key} {stored!r}, not {value!r}; resume it "
-                "with the same, or train anew"
-            )
+    checkpoint.check_same(
+        vars(begun) | {"recipe": begun.recipe.name},
+        {key: value for key, value in asked.items() if value is not None},
+    )
 
 
 def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
@@ -347,14 +355,10 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
             raise ValueError("it keeps only the last weights; use weights='last'")
         model = build_model(recipe, seed=content["seed"])
         model.load_state_dict(state["best_weights"] if weights == "best" else content["weights"])
-        return Run(
-            recipe,
-            model.eval(),
-            History(**content["history"]),
-            *(content[name] for name in ("data", "sizes", "seed", "epochs", "scores")),
-            trained_with=content.get("trained_with") or content["written_with"],
-            state=state,
-        )
+        plain = {name: content[name] for name in ("data", "sizes", "seed", "epochs", "scores")}
+        plain["trained_with"] = content.get("trained_with") or content["written_with"]
+        history = History.from_dict(content["history"])
+        return Run(recipe, model.eval(), history, state=state, **plain)
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
         missing = isinstance(error, KeyError)
         reason = f"it lacks {error}" if missing else " ".join(str(error).split())

@@ -6,9 +6,9 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,19 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from digitlab import checkpoint
+from digitlab import checkpoint, plans
 from digitlab.data import Split, batches
-from digitlab.geometry import N_CLASSES
-from digitlab.inference import evaluate, read_logits, threads
+from digitlab.inference import evaluate, threads
 from digitlab.metrics import accuracy
-from digitlab.names import Registry, unknown
+from digitlab.names import Registry
 from digitlab.tables import html_table
 
-Loader = DataLoader[tuple[Tensor, Tensor]]
-Augment = Callable[[Tensor], Tensor]
 Schedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 COUNTED = 100  # batches at once: one by one costs 3 % of a small step, a whole epoch takes memory
 
@@ -82,8 +78,31 @@ class History:
     seconds: list[float] = field(default_factory=list)
     stopped: str = ""
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> History:
+        """Return the history that `dataclasses.asdict` took apart.
+
+        Raises:
+            ValueError: for something else.
+        """
+        try:
+            history = cls(**copy.deepcopy(values))
+            *lists, stopped = vars(history).values()
+            n, lengths = len(history), [len(column) for column in lists]
+            whole = lengths in ([n] * 6, [n, n, 0, 0, n, n]) and isinstance(stopped, str)
+            whole &= all(isinstance(number, int | float) for column in lists for number in column)
+        except TypeError:
+            whole = False
+        if not whole:
+            raise ValueError("a history needs one number for each epoch in each of its lists")
+        return history
+
     def __len__(self) -> int:
         return len(self.train_loss)
+
+    def columns(self) -> dict[str, list[float]]:
+        """Return what was recorded, by name: one number for each epoch."""
+        return {name: values for name, values in vars(self).items() if values and name != "stopped"}
 
     @property
     def best_epoch(self) -> int:
@@ -93,8 +112,7 @@ class History:
         return 1 + self.valid_accuracy.index(max(self.valid_accuracy))
 
     def _repr_html_(self) -> str:
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "stopped"}
-        columns = {name: values for name, values in columns.items() if values}
+        columns = self.columns()
         rows = [
             [epoch, *(f"{value:.4g}" for value in values)]
             for epoch, values in enumerate(zip(*columns.values(), strict=True), start=1)
@@ -107,6 +125,7 @@ class Step:
     """Say where a training stands after one batch, the `batch`-th of an epoch.
 
     Attributes:
+        lr: the learning rate of this step.
         loss: mean over the batch.
         logits: float (B, 10), what the model said of each digit.
         labels: int64 (B,), the truth.
@@ -115,6 +134,7 @@ class Step:
     epoch: int
     batch: int
     n_batches: int
+    lr: float
     loss: float
     logits: Tensor = field(repr=False)
     labels: Tensor = field(repr=False)
@@ -147,11 +167,23 @@ class _Tally:
     """Add up one epoch; the time between two steps, which is the caller's, is left out."""
 
     def __init__(self) -> None:
-        self.loss, self.n_correct, self.seconds = 0.0, 0, 0.0
+        self.loss, self.n_correct, self.n_images, self.seconds, self.lr = 0.0, 0, 0, 0.0, 0.0
         self._logits, self._labels = list[Tensor](), list[Tensor]()
         self._start = time.perf_counter()
 
     def add(self, step: Step) -> None:
+        """Take up a step.
+
+        Raises:
+            FloatingPointError: where its loss is not a finite number.
+        """
+        if not math.isfinite(step.loss):
+            raise FloatingPointError(
+                f"the loss became {step.loss} in epoch {step.epoch}, batch {step.batch}, at "
+                f"learning rate {step.lr:.3g}; try a learning rate ten times smaller"
+            )
+        self.lr = step.lr
+        self.n_images += len(step.labels)
         self.loss += step.loss * len(step.labels)
         self._logits.append(step.logits)
         self._labels.append(step.labels)
@@ -160,10 +192,10 @@ class _Tally:
             self.n_correct += int(read.eq(torch.cat(self._labels)).sum())
             self._logits, self._labels = [], []
 
-    def pause(self) -> None:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
         self.seconds += time.perf_counter() - self._start
-
-    def go_on(self) -> None:
+        yield
         self._start = time.perf_counter()
 
 
@@ -205,7 +237,7 @@ class Trainer:
         batch_size: int = 64,
         seed: int = 0,
         schedule: Schedule | None = None,
-        augment: Augment | None = None,
+        augment: plans.Augment | None = None,
         smoothing: float = 0.0,
         device: str = "auto",
         precision: str = "float32",
@@ -213,24 +245,21 @@ class Trainer:
         teacher: nn.Module | None = None,
         average: float | None = None,
     ) -> None:
-        if average is not None and not 0 < average <= 1:
-            raise ValueError(f"average is a share of the steps, above 0 up to 1, not {average}")
         self.device = pick_device(device)
-        self.model = model.to(self.device)
-        self.optimizer = optimizer
+        self.model, self.optimizer = model.to(self.device), optimizer
         self.batch_size, self.seed, self.n_threads = batch_size, seed, n_threads
         self.schedule, self.augment, self.smoothing = schedule, augment, smoothing
         self.precision, dtype = precision, PRECISIONS[precision]
         self.autocast = torch.autocast(self.device.type, dtype) if dtype else nullcontext()
         self.teacher = teacher.to(self.device) if teacher else None
         self.average = average
-        self.averaged = _averaged(self.model, average) if average else None
+        self.averaged = None if average is None else _averaged(self.model, average)
         self.trained: nn.Module = self.averaged.module if self.averaged else self.model
         self.scheduler: LRScheduler | None = None
         self.history = History()
         self.best_weights: dict[str, Tensor] | None = None
-        self._plan: dict[str, Any] = {}
-        self._loader: Loader | None = None
+        self._plan: checkpoint.State = {}
+        self._random: checkpoint.State | None = None  # where it stands between two epochs
 
     def fit(
         self,
@@ -241,13 +270,12 @@ class Trainer:
         patience: int | None = None,
         keep: str = "last",
         resume: checkpoint.State | None = None,
-        after_epoch: Callable[[History], None] | None = None,
+        after_epoch: Callable[[History], object] | None = None,
     ) -> History:
         """Train for a number of epochs.
 
         Args:
-            train: the digits to learn from.
-            valid: the digits by which the best epoch is chosen.
+            train, valid: the digits to learn from, and those by which an epoch is chosen.
             epochs: passes over `train`.
             patience: stop after this many epochs without a better validation accuracy.
             keep: the weights that the model ends with, "last" or "best" on `valid`.
@@ -259,22 +287,17 @@ class Trainer:
             FloatingPointError: as soon as the loss is not a finite number.
             Interrupted: by Ctrl-C or the stop button; this trainer keeps history and weights.
         """
-        if keep not in ("last", "best"):
-            raise unknown("choice of weights", keep, ["last", "best"])
-        if keep == "best" and valid is None:
-            raise ValueError("choosing the best epoch needs a valid split: fit(train, valid, ...)")
+        plans.check_keep(keep, valid)
         steps = self.steps(
             train, valid, epochs=epochs, patience=patience, resume=resume, after_epoch=after_epoch
         )
-        with closing(steps), _progress() as bar:
-            try:
-                for step in steps:
-                    bar.total = epochs * step.n_batches
-                    bar.update((step.epoch - 1) * step.n_batches + step.batch - bar.n)
-            except KeyboardInterrupt:
-                epoch = min(len(self.history) + 1, epochs)
-                self.history.stopped = f"interrupted in epoch {epoch} of {epochs}"
-                raise Interrupted(self.history) from None
+        try:
+            with closing(steps):
+                _watch(steps, epochs)
+        except KeyboardInterrupt:
+            epoch = min(len(self.history) + 1, epochs)
+            self.history.stopped = f"interrupted in epoch {epoch} of {epochs}"
+            raise Interrupted(self.history) from None
         if keep == "best" and self.best_weights:
             self.trained.load_state_dict(self.best_weights)
         return self.history
@@ -287,37 +310,35 @@ class Trainer:
         epochs: int,
         patience: int | None = None,
         resume: checkpoint.State | None = None,
-        after_epoch: Callable[[History], None] | None = None,
+        after_epoch: Callable[[History], object] | None = None,
     ) -> Generator[Step, None, None]:
         """Train one batch for each `next`: the loop of `fit`, for who does more in between.
 
         The epochs so far are in `history`. Random numbers drawn on the processor between two
         steps change nothing; on an accelerator they do, and a resumed training draws others.
         """
-        self._check(train, valid, epochs, patience)
-        self._loader = loader = batches(train, self.batch_size, seed=self.seed)
+        plans.check_settings(train, valid, epochs, patience)
+        plans.check_tools(self.model, self.augment, train)
+        loader = batches(train, self.batch_size, seed=self.seed)
         with threads(self.n_threads), _own_randomness(self.seed) as callers_randomness:
-            self._begin(train, epochs, resume)
+            self._begin(loader, checkpoint.plan(self, train, valid, epochs), resume)
             for epoch in range(len(self.history) + 1, epochs + 1):
+                if patience and _stale(self.history, patience):
+                    break
                 self.model.train()
-                tally = _Tally()
+                tally, self._random = _Tally(), None
                 for batch, (images, labels) in enumerate(loader, start=1):
                     lr = self.optimizer.param_groups[0]["lr"]
                     loss, logits = self.step(images, labels)
-                    step = Step(epoch, batch, len(loader), loss, logits, labels)
-                    _need_finite(step, lr)
+                    step = Step(epoch, batch, len(loader), lr, loss, logits, labels)
                     tally.add(step)
-                    tally.pause()
-                    with callers_randomness:
+                    with tally.paused(), callers_randomness:
                         yield step
-                    tally.go_on()
-                self._record(tally, lr, len(train), valid)
+                self._record(tally, valid)
+                self._random = checkpoint.randomness(loader)
                 if after_epoch:
-                    after_epoch(self.history)
-                if patience and epoch - self.history.best_epoch >= patience:
-                    best = self.history.best_epoch
-                    self.history.stopped = f"stopped: no epoch was better than {best}"
-                    break
+                    with callers_randomness:
+                        after_epoch(self.history)
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
         """Learn from one batch; return its mean loss, without smoothing, and its logits (B, 10)."""
@@ -327,7 +348,7 @@ class Trainer:
         self.optimizer.zero_grad()
         with self.autocast:
             logits = self.model(images)
-            targets = self._taught(images) if self.teacher else labels
+            targets = _said(self.teacher, images) if self.teacher else labels
             loss = F.cross_entropy(logits, targets, label_smoothing=self.smoothing)
         loss.backward()
         self.optimizer.step()
@@ -340,153 +361,74 @@ class Trainer:
             loss = F.cross_entropy(logits, labels)  # to be compared with that of validation
         return loss.item(), logits
 
-    @torch.no_grad()
-    def _taught(self, images: Tensor) -> Tensor:
-        """Return the teacher's probabilities, (B, 10)."""
-        assert self.teacher
-        return self.teacher(images).softmax(dim=1)
-
-    def _record(self, tally: _Tally, lr: float, n_train: int, valid: Split | None) -> None:
-        """Add an epoch to the history, whole: an interruption before leaves none of it."""
-        judged = evaluate(self.trained, valid) if valid else None
-        self.history.seconds.append(tally.seconds)
-        self.history.lr.append(lr)
-        self.history.train_loss.append(tally.loss / n_train)
-        self.history.train_accuracy.append(tally.n_correct / n_train)
-        if judged:
-            self.history.valid_loss.append(judged.loss)
-            self.history.valid_accuracy.append(judged.accuracy)
-            if self.history.best_epoch == len(self.history):
-                self.best_weights = copy.deepcopy(self.trained.state_dict())
-
-    # --- Stop and go on -----------------------------------------------------------------------
-
     def snapshot(self) -> checkpoint.State:
         """Return what `fit(resume=...)` needs to go on from here: plain values and tensors.
 
-        Take it between two epochs, in `after_epoch`, or when `fit` is done.
+        Raises:
+            ValueError: within an epoch: take it in `after_epoch`, or when `fit` is done.
         """
-        if self._loader is None:
-            raise ValueError("nothing is trained yet, so there is nothing to go on with; fit first")
-        facts = {
-            "plan": self._plan,
-            "best_weights": self.best_weights,
-            "history": asdict(self.history),
-        }
-        return checkpoint.snapshot(self._parts(), self._order(), facts)
-
-    def _begin(self, train: Split, epochs: int, resume: checkpoint.State | None) -> None:
-        """Start from nothing, or from where another trainer stopped."""
-        self._plan = self._make_plan(train, epochs)
-        if resume:
-            checkpoint.check_same(resume["plan"], self._plan)
-        n_steps = epochs * len(self._loader or ())
-        self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
-        self.history, self.best_weights = History(), None
-        if resume:
-            checkpoint.restore(resume, self._parts(), self._order())
-            self.history = History(**copy.deepcopy(resume["history"]))
-            self.best_weights = copy.deepcopy(resume["best_weights"])
-
-    def _parts(self) -> dict[str, checkpoint.Stateful | None]:
-        return {
-            "model": self.model,
-            "averaged": self.averaged,
-            "optimizer": self.optimizer,
-            "scheduler": self.scheduler,
-        }
-
-    def _order(self) -> torch.Generator:
-        assert self._loader and self._loader.generator
-        return self._loader.generator
-
-    def _make_plan(self, train: Split, epochs: int) -> dict[str, Any]:
-        """Return what must be the same where a training goes on."""
-        return {
-            "epochs": epochs,
-            "digits": len(train),
-            "digits_sum": checkpoint.describe_digits(train),
-            "model_kind": checkpoint.describe_model(self.model),
-            "optimizer_settings": checkpoint.describe_optimizer(self.optimizer),
-            "schedule": getattr(self.schedule, "__name__", repr(self.schedule)),
-            "batch_size": self.batch_size,
-            "seed": self.seed,
-            "augment": self.augment is not None,
-            "augment_settings": _described(self.augment),
-            "smoothing": self.smoothing,
-            "teacher": self.teacher is not None,
-            "average": self.average,
-            "precision": self.precision,
-        }
-
-    # --- What cannot work ---------------------------------------------------------------------
-
-    def _check(self, train: Split, valid: Split | None, epochs: int, patience: int | None) -> None:
-        """Refuse, before the first step, what would fail or mislead later."""
-        for name, split in {"train": train, "valid": valid}.items():
-            if split is not None and not isinstance(split, Split):
-                raise ValueError(
-                    f"{name} must be a Split such as digits.{name}, not {type(split).__name__}"
-                )
-            if split is not None and not len(split):
-                raise ValueError(f"the {name} split is empty; give it at least one digit")
-        if epochs < 1:
-            raise ValueError(f"training takes at least 1 epoch, not {epochs}")
-        if patience is not None and patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
-        if patience and valid is None:
-            raise ValueError("choosing the best epoch needs a valid split: fit(train, valid, ...)")
-        images, _ = next(iter(batches(train[:2])))
-        with torch.random.fork_rng():
-            self._check_augment(images)
-            self._check_model(images)
-
-    def _check_augment(self, images: Tensor) -> None:
-        pixels = self.augment(images.to(self.device)) if self.augment else images
-        if not isinstance(pixels, Tensor):
-            found = type(pixels).__name__
-        elif pixels.shape != images.shape or not 0 <= pixels.min() <= pixels.max() <= 1:
-            found = f"{tuple(pixels.shape)} with pixels from {pixels.min()} to {pixels.max()}"
-        else:
-            return
-        raise ValueError(
-            f"augment must return {tuple(images.shape)} with pixels in [0, 1], as it got, but it "
-            f"returned {found}"
-        )
-
-    def _check_model(self, images: Tensor) -> None:
-        try:
-            shape = read_logits(self.model, [images], len(images)).shape
-            found = "" if shape == (len(images), N_CLASSES) else f"it returned {tuple(shape)}"
-        except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-            found = f"{type(error).__name__}: {error}".splitlines()[0]
-        if found:
+        if self._random is None:
             raise ValueError(
-                "the model must take images (N, 1, 28, 28) and return logits (N, 10), but with "
-                f"N={len(images)}: {found}"
+                "a training can go on from the end of an epoch only; take the "
+                "snapshot in after_epoch, or when fit is done"
             )
+        facts = {"plan": self._plan, "history": asdict(self.history)}
+        return checkpoint.snapshot(self, facts | self._random)
+
+    def _begin(
+        self, loader: checkpoint.Loader, plan: checkpoint.State, resume: checkpoint.State | None
+    ) -> None:
+        """Start from nothing, or from where another trainer stopped."""
+        if resume is not None:
+            checkpoint.check_whole(resume)
+            checkpoint.check_same(resume["plan"], plan)
+        history = History() if resume is None else History.from_dict(resume["history"])
+        n_steps = plan["epochs"] * len(loader)
+        self.scheduler = self.schedule(self.optimizer, n_steps) if self.schedule else None
+        self.best_weights = None
+        if resume is not None:
+            checkpoint.restore(self, resume, loader)
+        self.history, self._plan = replace(history, stopped=""), plan
+        self._random = checkpoint.randomness(loader)
+
+    def _record(self, tally: _Tally, valid: Split | None) -> None:
+        """Add an epoch to the history, whole: an interruption before leaves none of it."""
+        judged = evaluate(self.trained, valid) if valid else None
+        history = self.history
+        if judged and judged.accuracy > max(history.valid_accuracy, default=-1.0):
+            self.best_weights = copy.deepcopy(self.trained.state_dict())
+        if judged:
+            history.valid_loss.append(judged.loss)
+            history.valid_accuracy.append(judged.accuracy)
+        history.lr.append(tally.lr)
+        history.seconds.append(tally.seconds)
+        history.train_accuracy.append(tally.n_correct / tally.n_images)
+        history.train_loss.append(tally.loss / tally.n_images)
 
 
-def _need_finite(step: Step, lr: float) -> None:
-    if not math.isfinite(step.loss):
-        raise FloatingPointError(
-            f"the loss became {step.loss} in epoch {step.epoch}, batch {step.batch}, at learning "
-            f"rate {lr:.3g}; try a learning rate ten times smaller"
-        )
+def _stale(history: History, patience: int) -> bool:
+    """Say whether the last `patience` epochs brought nothing better, and note it."""
+    stale = len(history) > 0 and len(history) - history.best_epoch >= patience
+    if stale:
+        history.stopped = f"stopped: no epoch was better than {history.best_epoch}"
+    return stale
+
+
+@torch.no_grad()
+def _said(teacher: nn.Module, images: Tensor) -> Tensor:
+    """Return a model's probabilities, (B, 10)."""
+    return teacher(images).softmax(dim=1)
 
 
 def _averaged(model: nn.Module, share: float) -> AveragedModel:
     """Return a copy of the model that takes up each step as one of the last `share` of all."""
+    if not 0 < share <= 1:
+        raise ValueError(f"average is a share of the steps, above 0 up to 1, not {share}")
 
     def rule(mean: Tensor, value: Tensor, n_before: Tensor | int) -> Tensor:
         return mean + (value - mean) / max(1, share * (n_before + 1))
 
     return AveragedModel(model, avg_fn=rule, use_buffers=True)
-
-
-def _described(augment: Augment | None) -> str:
-    """Return a dataclass with its values, a function by its name."""
-    return getattr(augment, "__name__", "") or repr(augment).partition(" at 0x")[0]
 
 
 class _Swap:
@@ -516,6 +458,11 @@ def _own_randomness(seed: int) -> Iterator[_Swap]:
         torch.set_rng_state(callers.other)
 
 
-def _progress() -> Any:
-    off = bool(os.environ.get("TQDM_DISABLE")) or None  # None: where it is not watched, as in a log
-    return tqdm(unit="batch", leave=False, disable=off)
+def _watch(steps: Iterable[Step], epochs: int) -> None:
+    """Take all steps, with a bar where somebody looks at it, not in a log."""
+    with tqdm(
+        unit="batch", leave=False, disable=bool(os.environ.get("TQDM_DISABLE")) or None
+    ) as bar:
+        for step in steps:
+            bar.total = epochs * step.n_batches
+            bar.update((step.epoch - 1) * step.n_batches + step.batch - bar.n)

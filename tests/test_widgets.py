@@ -463,7 +463,7 @@ def test_the_live_picture_shows_what_the_snapshot_shows(tiny_digits):
 
 def test_a_loss_above_the_axis_makes_the_axis_longer():
     curves = _Curves(1)
-    curves.plot([Step(1, 1, 2, 40.0, torch.zeros(1, 10), torch.ones(1).long())], History())
+    curves.plot([Step(1, 1, 2, 0.1, 40.0, torch.zeros(1, 10), torch.ones(1).long())], History())
     assert curves.axes["loss"].get_ylim() == (0, 80)
 
 
