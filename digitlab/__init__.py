@@ -27,9 +27,9 @@ _NAMES = {
     "show.figure": "Figure",
     "show.digits": ("plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits"),
     "show.training": "plot_history plot_lr",
+    "show.charts": "Axis plot_dots plot_grid plot_images plot_lines plot_paths",
     "show.results": (
-        "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results "
-        "plot_scaling"
+        "plot_confusion plot_mistakes plot_predictions plot_reading plot_reliability plot_results"
     ),
     "show.layers": "plot_features plot_map plot_weights",
     "show.pages": "plot_page plot_steps",
