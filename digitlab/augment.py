@@ -17,7 +17,7 @@ from torch import Tensor
 BENDS = 5  # an elastic change is given at 5 x 5 points, and smooth in between
 
 
-def warp(
+def warp(  # noqa: PLR0913
     images: Tensor,
     *,
     shift: float = 0.0,
@@ -41,38 +41,40 @@ def warp(
     Source: Simard et al. 2003, "Best practices for convolutional neural networks", for elastic.
     """
     n, _, height, width = images.shape
-    options: Any = {"device": images.device, "dtype": images.dtype}
+    like: Any = {"device": images.device, "dtype": images.dtype}
+    matrix = _draw_matrix(images, shift, rotate, scale, shear)
+    x = torch.linspace(1 / width - 1, 1 - 1 / width, width, **like)  # from -1 to 1, edge to edge
+    y = torch.linspace(1 / height - 1, 1 - 1 / height, height, **like)
+    ones = torch.ones(height, width, **like)
+    places = torch.stack([x.expand_as(ones), y[:, None].expand_as(ones), ones]).flatten(1)
+    grid = (matrix @ places).view(n, 2, height, width)  # F.affine_grid is many times slower
+    if elastic:
+        bends = torch.randn(n, 2, BENDS, BENDS, **like) * (2 * elastic / width)
+        grid = grid + _smooth(height, like) @ bends @ _smooth(width, like).T
+    return F.grid_sample(images, grid.permute(0, 2, 3, 1), align_corners=False).clamp(0, 1)
+
+
+def _draw_matrix(images: Tensor, shift: float, rotate: float, scale: float, shear: float) -> Tensor:
+    """Return (N, 2, 3): from a place in the new picture to its place in the old one."""
+    n, _, height, width = images.shape
 
     def draw(most: float) -> Tensor:
-        return most * (2 * torch.rand(n, **options) - 1)  # (N,)
+        return most * (2 * torch.rand(n, device=images.device, dtype=images.dtype) - 1)  # (N,)
 
     angle, lean = draw(math.radians(rotate)), draw(math.radians(shear)).tan()
     x_size, y_size = 1 + draw(scale), 1 + draw(scale)
     x_shift, y_shift = draw(2 * shift / width), draw(2 * shift / height)
     cos, sin = angle.cos(), angle.sin()
-    matrix = torch.stack(
-        [
-            torch.stack([cos / x_size, (lean * cos - sin) / x_size, x_shift], dim=1),
-            torch.stack([sin / y_size, (lean * sin + cos) / y_size, y_shift], dim=1),
-        ],
-        dim=1,
-    )  # (N, 2, 3): from a place in the new picture to its place in the old one
-    x = torch.linspace(1 / width - 1, 1 - 1 / width, width, **options)  # from -1 to 1, edge to edge
-    y = torch.linspace(1 / height - 1, 1 - 1 / height, height, **options)
-    ones = torch.ones(height, width, **options)
-    places = torch.stack([x.expand_as(ones), y[:, None].expand_as(ones), ones]).flatten(1)
-    grid = (matrix @ places).view(n, 2, height, width)  # F.affine_grid is many times slower
-    if elastic:
-        bends = torch.randn(n, 2, BENDS, BENDS, **options) * (2 * elastic / width)
-        down, across = _smooth(height).to(images), _smooth(width).to(images)
-        grid = grid + down @ bends @ across.T
-    return F.grid_sample(images, grid.permute(0, 2, 3, 1), align_corners=False).clamp(0, 1)
+    across = torch.stack([cos / x_size, (lean * cos - sin) / x_size, x_shift], dim=1)
+    down = torch.stack([sin / y_size, (lean * sin + cos) / y_size, y_shift], dim=1)
+    return torch.stack([across, down], dim=1)
 
 
-def _smooth(size: int) -> Tensor:
+def _smooth(size: int, like: dict[str, Any]) -> Tensor:
     """Return the weights (size, BENDS) that draw a smooth curve through BENDS values."""
     points = torch.eye(BENDS)[None, None]
-    return F.interpolate(points, (size, BENDS), mode="bicubic", align_corners=True)[0, 0]
+    curves = F.interpolate(points, (size, BENDS), mode="bicubic", align_corners=True)[0, 0]
+    return curves.to(**like)
 
 
 def change_stroke(images: Tensor, width: float) -> Tensor:

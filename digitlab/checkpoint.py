@@ -18,6 +18,8 @@ from digitlab.data import Split
 Loader = DataLoader[tuple[Tensor, Tensor]]
 State = dict[str, Any]  # plain values and tensors
 PARTS = ("scheduler", "model", "averaged", "optimizer")  # the first tells version 1
+PLANNED = {"epochs", "digits", "batch_size", "seed", "smoothing", "average", "precision"}
+SPEED = ("foreach", "fused", "capturable")  # of an optimizer: these change nothing else
 NAMES = ("plan", "history", *PARTS, "best_weights", "loader_random", "torch_random")
 
 
@@ -102,17 +104,24 @@ def _fits(value: Any, like: Any) -> bool:
 
 def _fits_optimizer(state: Any, optimizer: Optimizer) -> bool:
     """Compare what is kept for each weight with the weights: a new optimizer keeps nothing."""
-    empty: State = {"state": {}}
-    if not isinstance(state, dict) or not _fits(state | empty, optimizer.state_dict() | empty):
+    names = isinstance(state, dict) and state.keys() == {"state", "param_groups"}
+    if not names or not _fits(*map(_groups, (state, optimizer.state_dict()))):
         return False
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     shapes = {place: ((), weight.shape) for place, weight in enumerate(weights)}
-    kept = state.get("state")
-    return isinstance(kept, dict) and all(
+    return isinstance(state["state"], dict) and all(
         isinstance(values, dict)
         and all(v.shape in shapes.get(place, ()) for v in values.values() if isinstance(v, Tensor))
-        for place, values in kept.items()
+        for place, values in state["state"].items()
     )
+
+
+def _groups(state: State) -> Any:
+    """Return what an optimizer says of its weights, without what changes its speed only."""
+    groups = state["param_groups"]
+    if isinstance(groups, list) and all(isinstance(group, dict) for group in groups):
+        return [{name: group[name] for name in group.keys() - SPEED} for group in groups]
+    return groups
 
 
 def plan(training: Training, train: Split, valid: Split | None, epochs: int) -> State:
@@ -162,26 +171,26 @@ def check_whole(state: State) -> None:
         ValueError: naming what is missing.
     """
     missing = [name for name in NAMES if not isinstance(state, dict) or name not in state]
-    if missing or not isinstance(state["plan"], dict) or not state["plan"]:
+    if not missing and not (isinstance(state["plan"], dict) and state["plan"].keys() >= PLANNED):
+        missing = ["plan"]
+    if missing:
         raise ValueError(
-            f"a training cannot go on without its {', '.join(missing) or 'plan'}; "
-            "resume=... takes what snapshot() returned"
+            f"a training cannot go on without its {', '.join(missing)}; resume=... takes what "
+            "snapshot() returned"
         )
 
 
 def _optimizer(optimizer: Optimizer) -> str:
     """Return class and settings in one line, the same before and after training."""
-    quick = ("params", "foreach", "fused", "capturable")  # these change speed only
-    groups = [
-        {name: group[name] for name in group if name not in (*quick, "initial_lr")}
-        | {"lr": group.get("initial_lr", group["lr"])}
-        for group in optimizer.param_groups
-    ]
-    said = [
-        ", ".join(f"{name}={value}" for name, value in group.items() if value not in (None, False))
-        for group in groups
-    ]
-    return f"{type(optimizer).__name__}({'; '.join(said)})"
+    settings = []
+    for group in _groups(optimizer.state_dict()):
+        rate = group.get("initial_lr", group["lr"])
+        others = {
+            name: group[name] for name in sorted(group.keys() - {"lr", "initial_lr", "params"})
+        }
+        said = [f"{name}={value}" for name, value in others.items() if value not in (None, False)]
+        settings.append(", ".join([f"lr={rate}", *said]))
+    return f"{type(optimizer).__name__}({'; '.join(settings)})"
 
 
 def _model(model: nn.Module) -> str:

@@ -1,6 +1,10 @@
 """How good predictions are: pure functions on tensors.
 
-Accuracies, recalls and confidences are fractions in [0, 1].
+Everywhere `labels` are the truth, int64 (N,), and `predictions` classes int64 (N,), or logits or
+probabilities float (N, 10). Accuracies, recalls and confidences are fractions in [0, 1].
+
+Raises:
+    ValueError: for no digits, other shapes, or classes outside 0 to 9.
 """
 
 from __future__ import annotations
@@ -14,30 +18,14 @@ from digitlab.geometry import N_CLASSES
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:
-    """Return the fraction of digits that are read correctly.
-
-    Args:
-        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
-        labels: int64 (N,).
-
-    Raises:
-        ValueError: for no digits, other shapes, or classes outside 0 to 9.
-    """
+    """Return the fraction of digits that are read correctly."""
     return _classes(predictions, labels).eq(labels).double().mean().item()
 
 
 def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
     """Count how often each class (row) is read as each class (column).
 
-    Args:
-        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
-        labels: int64 (N,).
-
-    Returns:
-        int64 (10, 10); its sum is N, its diagonal counts what is right.
-
-    Raises:
-        ValueError: for no digits, other shapes, or classes outside 0 to 9.
+    Returns int64 (10, 10); its sum is N, its diagonal counts what is right.
     """
     pairs = labels * N_CLASSES + _classes(predictions, labels)
     return torch.bincount(pairs, minlength=N_CLASSES**2).reshape(N_CLASSES, N_CLASSES)
@@ -46,12 +34,7 @@ def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
 def recall(predictions: Tensor, labels: Tensor) -> Tensor:
     """Return for each class the fraction of its digits that are read correctly.
 
-    Args:
-        predictions: classes int64 (N,), or logits or probabilities float (N, 10).
-        labels: int64 (N,).
-
-    Returns:
-        float64 (10,); NaN where a class has no digit.
+    Returns float64 (10,); NaN where a class has no digit.
     """
     matrix = confusion_matrix(predictions, labels).double()
     return matrix.diagonal() / matrix.sum(dim=1)
@@ -60,12 +43,7 @@ def recall(predictions: Tensor, labels: Tensor) -> Tensor:
 def nll(logits: Tensor, labels: Tensor) -> Tensor:
     """Return for each digit the negative logarithm of the probability given to its true class.
 
-    Args:
-        logits: float (N, 10).
-        labels: int64 (N,).
-
-    Returns:
-        float64 (N,); its mean is the cross-entropy loss.
+    Takes logits float (N, 10); returns float64 (N,), whose mean is the cross-entropy loss.
     """
     _classes(logits, labels, scores=True)
     return -logits.double().log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1)
@@ -97,11 +75,11 @@ def calibration(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> Cal
 
     Args:
         probabilities: float (N, 10), rows that add to 1.
-        labels: int64 (N,).
+        labels: the truth.
         bins: equal steps of the probability from 0 to 1.
 
     Raises:
-        ValueError: for no digits, other shapes, or probabilities outside [0, 1] or NaN.
+        ValueError: for probabilities outside [0, 1] or NaN.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks".
     """

@@ -207,7 +207,7 @@ def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
     return Trainer(model, build_optimizer(recipe, model), **(settings | options))
 
 
-def train(
+def train(  # noqa: PLR0913
     recipe: Recipe | str | None = None,
     digits: Digits | None = None,
     *,

@@ -229,7 +229,7 @@ class Trainer:
         best_weights: of the epoch with the highest validation accuracy.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
@@ -261,7 +261,7 @@ class Trainer:
         self._plan: checkpoint.State = {}
         self._random: checkpoint.State | None = None  # where it stands between two epochs
 
-    def fit(
+    def fit(  # noqa: PLR0913
         self,
         train: Split,
         valid: Split | None = None,
@@ -302,7 +302,7 @@ class Trainer:
             self.trained.load_state_dict(self.best_weights)
         return self.history
 
-    def steps(
+    def steps(  # noqa: PLR0913
         self,
         train: Split,
         valid: Split | None = None,
