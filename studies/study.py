@@ -153,7 +153,7 @@ def ship(run: Run, folder: Path, *, written_by: str) -> None:
     """Write a small file of the trained model and its card."""
     number = f"-{run.seed}" if run.seed else ""
     command = written_by
-    if run.recipe.name in RECIPES:
+    if run.recipe == RECIPES.get(run.recipe.name):
         command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
     path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
     _compress(path)

@@ -1,63 +1,109 @@
-"""Benches: both ways deliver the same digits, and the figures that are promised come out."""
+"""Benches: both ways do the same work, the stopwatch runs it, and what was promised comes out."""
 
 import json
-from pathlib import Path
+import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from digitlab.cli import main
 from digitlab.data import Digits, batches
 from digitlab.inference import evaluate
 from digitlab.measured import pretrained
 from digitlab.models import Ensemble
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
-from studies import bench
-from studies.bench import BENCHES, bench_data
+from studies import bench, bench_draw
+from studies.__main__ import main
+from studies.peers import standard_script
 
 
 @pytest.fixture
 def few(optdigits: Digits, monkeypatch: pytest.MonkeyPatch) -> Digits:
     digits = Digits("few", optdigits.train[:300], optdigits.valid[:20], optdigits.test, "", "")
-    monkeypatch.setattr(bench, "load", lambda: digits)
+    monkeypatch.setattr(bench, "load", lambda name="mnist": digits)
     return digits
 
 
-def test_bench_data_measures_all_training_digits(few: Digits) -> None:
-    facts = bench_data(repeats=2)
-    expected = {"bench": "data", "data": "few", "n_digits": 320, "batch_size": 64, "repeats": 2}
-    assert facts.items() >= expected.items()
-    ratio = facts["per_image_seconds"] / facts["ours_seconds"]
-    assert facts["times_cheaper"] == pytest.approx(ratio, rel=0.05, abs=0.1)
+def test_a_stopwatch_runs_the_work_and_counts_its_seconds() -> None:
+    done = []
+    assert 0.02 <= bench._seconds(lambda *seconds: done.append(time.sleep(*seconds)), 0.02) < 0.5
+    assert len(done) == 1
+    assert 20 <= min(bench_draw._milliseconds(time.sleep, [0.02] * 3)) < 500
+    assert len(bench_draw._milliseconds(done.append, [1, 2, 3])) == 2
+    assert done[1:] == [1, 2, 3]
 
 
-def test_both_ways_deliver_the_same_pixels(few: Digits) -> None:
+def test_works_that_take_turns_are_each_timed_and_run_to_their_end() -> None:
+    turns = []
+
+    def work(name: str, seconds: float):
+        for step in range(25):
+            turns.append((name, step))
+            yield time.sleep(seconds)
+
+    quick, slow = bench._take_turns(work("quick", 0), work("slow", 0.002))
+    assert slow >= 0.05 > quick
+    names = [name for name, _ in turns]
+    turn = ["quick"] * 10 + ["slow"] * 10
+    assert names == turn + turn + ["quick"] * 5 + ["slow"] * 5
+
+
+def test_bench_data_goes_through_the_same_pixels_in_both_ways(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usual = torch.utils.data.DataLoader(bench._torchvision_way(few.train), batch_size=64)
     for (ours, labels), (theirs, their_labels) in zip(batches(few.train), usual, strict=True):
         assert torch.equal(labels, their_labels)
         torch.testing.assert_close(ours, theirs)
+    seconds = iter([1.0, 30.0, 2.0, 50.0, 3.0, 60.0])
+    sizes = []
+    monkeypatch.setattr(
+        bench, "_seconds", lambda work, loader: sizes.append(len(loader)) or next(seconds)
+    )
+    facts = bench.bench_data(repeats=3)
+    assert sizes == [5] * 6  # 320 digits
+    assert facts.items() >= {"data": "few", "n_digits": 320, "batch_size": 64, "repeats": 3}.items()
+    found = facts["ours_seconds"], facts["per_image_seconds"], facts["times_cheaper"]
+    assert found == (2, 50, 25)
 
 
 def test_bench_fast_measures_seeds_and_the_standard_script(
     few: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "GOAL", 0.5)
-    facts = bench.bench_fast(n_seeds=2)
-    assert facts.items() >= {"bench": "fast", "data": "few", "n_digits": 300, "seeds": 2}.items()
-    assert 0.5 < facts["test_accuracy_worst"] <= facts["test_accuracy"]
-    assert 0 < facts["seconds"] <= facts["seconds_worst"]
-    assert facts["script_accuracy"] >= 0.5
-    ratio = facts["script_seconds"] / facts["seconds"]
-    assert facts["times_faster"] == pytest.approx(ratio, rel=0.2, abs=0.1)
+    def train(name: str, digits: Digits, *, seed: int) -> SimpleNamespace:
+        scores = {"test_accuracy": 0.98 + seed / 1000}
+        return SimpleNamespace(seconds=2.0 + seed, scores=scores)
+
+    def train_until(goal: float, train_set, test_set) -> tuple[float, int, float]:
+        assert (goal, len(train_set), len(test_set)) == (0.99, 300, 300)
+        assert train_set[0][0].min().item() == pytest.approx(-0.1307 / 0.3081)
+        return 30.0, 4, 0.991
+
+    monkeypatch.setattr(bench, "train", train)
+    monkeypatch.setattr(bench, "train_until", train_until)
+    assert bench.bench_fast(n_seeds=3) == {
+        **{"bench": "fast", "data": "few", "n_digits": 300, "seeds": 3},
+        **{"seconds": 3.0, "seconds_worst": 4.0, "times_faster": 10.0},
+        **{"test_accuracy": 0.981, "test_accuracy_spread": 0.001, "test_accuracy_worst": 0.98},
+        **{"script_seconds": 30.0, "script_epochs": 4, "script_accuracy": 0.991},
+    }
 
 
-def test_without_the_standard_script_fast_is_measured_alone(
-    few: Digits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_standard_script_trains_until_it_reaches_the_goal(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "PEER", tmp_path / "none.py")
-    facts = bench.bench_fast(n_seeds=2)
-    assert facts["script_seconds"] is facts["times_faster"] is None
+    monkeypatch.setattr(
+        standard_script, "build", lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+    )
+    learned, judged = (bench._torchvision_way(split) for split in (few.train, few.test))
+    seconds, epochs, accuracy = standard_script.train_until(0.6, learned, judged)
+    assert 0.6 <= accuracy < 1
+    assert 1 <= epochs < 14
+    assert 0 < seconds < 60
+    assert standard_script.train_until(2.0, learned, judged)[1] == 14, "it gives up"
 
 
 def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
@@ -70,87 +116,117 @@ def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
                 torch.manual_seed(0)
                 loop(recipe, few.train)
         losses.append(evaluate(trainer.model, few.valid).loss)
-    assert losses[0] == losses[1]
+    untrained = evaluate(build_trainer(recipe).model, few.valid).loss
+    assert losses[0] == losses[1] < untrained
 
 
 def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    few_recipes = {name: RECIPES[name] for name in ("plain-mlp", "fast")}
-    monkeypatch.setattr(bench, "RECIPES", few_recipes)
+    def take_turns(*works) -> list[float]:
+        steps = [len(list(work)) for work in works]
+        assert len({*steps[: 2 + (steps[2] > 0)]}) == 1, "as many steps each"
+        return [0.2, 0.3, 0.05]
+
+    monkeypatch.setattr(bench, "RECIPES", {name: RECIPES[name] for name in ("plain-mlp", "fast")})
+    monkeypatch.setattr(bench, "_take_turns", take_turns)
     facts = bench.bench_train(repeats=1, n_digits=200)
-    for name in few_recipes:
-        assert facts[f"{name} batch_ms"] > 0
-        assert 0.2 < facts[f"{name} trainer_to_bare"] < 20
-    assert facts["fast convolutions_to_bare"] > 0
-    assert "plain-mlp convolutions_to_bare" not in facts
+    assert facts == {
+        **{"bench": "train", "data": "few", "repeats": 1},
+        **{"plain-mlp batch_ms": 50, "plain-mlp trainer_to_bare": 1.5},  # 4 batches
+        **{"fast batch_ms": 200, "fast trainer_to_bare": 1.5, "fast convolutions_to_bare": 0.25},
+    }
 
 
 def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
-    recipe = RECIPES["fast"]
-    first, second = bench._convolutions(recipe, torch.rand(3, 1, 28, 28))
+    first, second = bench._convolutions(RECIPES["fast"], torch.rand(3, 1, 28, 28))
     assert first[1].shape == (3, 4, 14, 14)
     assert second[1].shape == (3, 24, 7, 7)
     assert (first[1].requires_grad, second[1].requires_grad) == (False, True)
     assert not first[0]._forward_hooks
     assert len(list(bench._steps_alone([first, second], n_steps=2))) == 2
-    for layer, _ in (first, second):
-        assert layer.weight.grad.abs().sum() > 0
+    assert all(layer.weight.grad.abs().sum() > 0 for layer, _ in (first, second))
     assert second[1].grad.abs().sum() > 0
 
 
-def test_bench_scaling_measures_each_size(few: Digits) -> None:
-    facts = bench.bench_scaling(sizes=(64, 700), repeats=1)
-    assert [row["digits"] for row in facts["sizes"]] == [64, 700]
-    assert facts["sizes"][1]["data_megabytes"] == pytest.approx(700 * (784 + 8) / 1e6, abs=0.06)
-    assert all(row["microseconds_per_digit"] > 0 for row in facts["sizes"])
-    assert all(row["grown_megabytes"] >= 0 for row in facts["sizes"])
-
-
-def test_bench_robust_reads_strange_digits_and_gives_intervals(
+def test_bench_scaling_trains_on_each_size_and_sees_the_memory_grow(
     few: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "load", lambda name="mnist": few)
+    trained, held = [], []
+
+    def train(recipe, split) -> None:
+        trained.append(len(split))
+        if len(split) == 700:
+            held.append(np.ones(10_000_000))  # 80 MB
+            time.sleep(0.007)
+
+    monkeypatch.setattr(bench, "_train", train)
+    small, large = bench.bench_scaling(sizes=(64, 700), repeats=2)["sizes"]
+    assert trained == [320, 64, 64, 700, 700]
+    assert (small["digits"], large["digits"]) == (64, 700)
+    assert large["data_megabytes"] == pytest.approx(700 * (784 + 8) / 1e6, abs=0.06)
+    assert 10 <= large["microseconds_per_digit"] < 1000
+    assert small["grown_megabytes"] < 50 < 150 < large["grown_megabytes"] < 250
+
+
+def test_bench_robust_reads_strange_digits_and_gives_intervals(few: Digits) -> None:
     facts = bench.bench_robust(recipes=("best",))["best"]
-    result = evaluate(pretrained("best"), few.test)
+    model = pretrained("best")
+    result, embedded = evaluate(model, few.test), few.train.joined(few.valid).joined(few.test)
+    assert facts["embedded"] == evaluate(model, embedded).accuracy
     assert facts["distorted"].keys() == bench.DISTORTIONS.keys()
-    assert facts["distorted"]["as they are"] == pytest.approx(result.accuracy)
+    assert facts["distorted"].pop("as they are") == pytest.approx(result.accuracy)
+    assert all(0.3 < read < result.accuracy + 0.01 for read in facts["distorted"].values())
+    assert min(facts["distorted"].values()) < result.accuracy - 0.02
     assert facts["test_loss"] == pytest.approx(result.loss, abs=1e-4)
     low, high = facts["calibration_error_interval"]
-    assert 0 <= low < high < 0.1
+    assert 0 <= low < facts["calibration_error"] < high < 0.1
 
 
-def test_bench_infer_reads_one_digit_and_many(few: Digits) -> None:
+def test_bench_infer_reads_one_digit_on_one_thread_and_many(
+    few: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(work, *one_digit) -> float:
+        read = work(*one_digit)
+        if not one_digit:
+            assert read.n_images == 300
+            return 0.5
+        assert (len(read), torch.get_num_threads(), torch.is_grad_enabled()) == (1, 1, False)
+        return 0.002
+
+    monkeypatch.setattr(bench, "_seconds", seconds)
     facts = bench.bench_infer(repeats=1, recipes=("fast",))
-    assert facts["fast one_digit_ms"] > 0
-    assert facts["fast digits_per_second"] > 100
+    assert (facts["fast one_digit_ms"], facts["fast digits_per_second"]) == (2, 600)
 
 
 def test_bench_ensemble_judges_the_members_and_all_of_them(
     few: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members = [pretrained("fast"), pretrained("tiny")]
-    monkeypatch.setattr(bench, "pretrained_ensemble", lambda: Ensemble(members).eval())
+    together = Ensemble(members).eval()
+    monkeypatch.setattr(bench, "pretrained_ensemble", lambda: together)
     facts = bench.bench_ensemble()
     alone = [evaluate(member, few.test).accuracy for member in members]
-    assert facts["members_test_accuracy"] == alone
-    assert facts["test_loss"] < max(evaluate(member, few.test).loss for member in members)
+    assert (facts["members"], facts["members_test_accuracy"]) == (2, alone)
+    assert facts["test_accuracy"] == evaluate(together, few.test).accuracy
 
 
-def test_the_command_line_prints_the_figures(
-    few: Digits, capsys: pytest.CaptureFixture[str]
+def test_bench_draw_times_the_pad_where_there_is_no_browser(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert main(["bench", "data", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["data"] == "few"
-    assert set(BENCHES) == {
-        "data",
-        "train",
-        "fast",
-        "infer",
-        "ensemble",
-        "scaling",
-        "robust",
-        "draw",
-        "reading",
-    }
+    seen = []
+
+    def milliseconds(work, inputs) -> list[float]:
+        work(inputs[0])
+        seen.append(len(inputs))
+        return [1.0, 5.0, 2.0]
+
+    monkeypatch.setenv("PATH", "")  # there is no browser on it
+    monkeypatch.setattr(bench_draw, "_milliseconds", milliseconds)
+    facts = bench_draw.bench_draw(repeats=2)
+    summary = {"median": 2.0, "worst": 5.0}
+    for name in ("pixels_to_bars_ms", "digitize_drawing_ms", "digitize_12_megapixels_ms"):
+        assert facts[name] == summary
+    assert seen == [3, 3, 6]
+    assert facts["first_paint_ms"] is facts["pen_up_to_bars_ms"] is None
 
 
 def test_all_benches_are_one_document_and_one_table_after_the_other(
@@ -160,7 +236,9 @@ def test_all_benches_are_one_document_and_one_table_after_the_other(
     sizes = [{"digits": 6}, {"digits": 7}]
     quick = {
         "one": lambda: {"a": {"b": 1}, "c": [1, 2], "sizes": sizes},
-        "reading": lambda: {"kinds": kinds},
+        "reading": lambda *folder: (
+            {"kinds": kinds} | ({"folder": kinds["clean"]} if folder else {})
+        ),
     }
     monkeypatch.setattr(bench, "BENCHES", quick)
     assert main(["bench", "all", "--json"]) == 0
@@ -169,11 +247,22 @@ def test_all_benches_are_one_document_and_one_table_after_the_other(
     assert facts["reading"]["kinds"] == kinds
     assert facts["one"].keys() >= {"machine", "versions", "date"}
     assert main(["bench", "all"]) == 0
-    text = capsys.readouterr().out
-    assert [line.split() for line in text.splitlines()[:4]] == [
-        ["a:", "b", "1"],
-        ["c", "[1,", "2]"],
-        ["sizes", "1:", "digits", "6"],
-        ["sizes", "2:", "digits", "7"],
-    ]
-    assert "percent of" in text
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [["a:", "b", "1"], ["c", "[1,", "2]"], ["sizes", "1:", "digits", "6"]]
+    assert main(["bench", "reading", "--folder", "mine"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["percent", "of", "usual", "digitize"]
+    assert lines[2:] == [["clean", "50.0", "100.0"], ["mine", "50.0", "100.0"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["date"], "did you mean 'data'?"), (["data", "--folder", "x"], "takes no folder")],
+)
+def test_a_mistake_gets_one_sentence(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert (said.startswith("python -m studies: "), said.count("\n")) == (True, 1)
+    assert words in said

@@ -5,19 +5,12 @@ import torch
 from torch import nn
 
 from digitlab.data import Digits, Split, as_pixels
+from digitlab.inference import evaluate
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
+from digitlab.trainer import Trainer
 from studies import tricks
-from studies.tricks import (
-    CHOICES,
-    FAST,
-    NARROW,
-    TRICKS,
-    WIDTHS,
-    Trick,
-    on_other_writers,
-    try_trick,
-)
+from studies.tricks import CHOICES, FAST, NARROW, TRICKS, WIDTHS, Trick, on_other_writers, try_trick
 
 BY_NAME = {trick.name.removeprefix("fast: "): trick for trick in TRICKS}
 
@@ -33,23 +26,42 @@ def changed(name: str) -> tuple[nn.Module, nn.Module]:
     return build_trainer(FAST).model.eval(), BY_NAME[name].change(trainer).eval()
 
 
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return what the process is told about numbers too small for float32's full precision."""
+    told: list[bool] = []
+    monkeypatch.setattr(torch, "set_flush_denormal", told.append)
+    return told
+
+
 @pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"torch.compile"}))
-def test_every_trick_trains_and_is_judged_by_validation(name: str, few: Digits) -> None:
-    n_threads = torch.get_num_threads()
-    row = try_trick(BY_NAME[name], few, seed=1)
-    expected = {"recipe": f"fast: {name}", "data": "few", "seed": 1, "n_train": 200}
-    assert row.items() >= expected.items()
-    assert row["seconds"] > 0
-    assert 0 <= row["valid_accuracy"] <= 1
-    assert torch.get_num_threads() == n_threads
+def test_every_trick_trains_and_is_judged_by_validation(
+    name: str, few: Digits, flushed: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trick, seen, fit = BY_NAME[name], [], Trainer.fit
+
+    def watched(trainer: Trainer, train: Split, **plan: int):
+        seen.append(trainer)
+        assert (len(train), plan, flushed) == (200, {"epochs": 1}, [trick.flush])
+        return fit(trainer, train, **plan)
+
+    monkeypatch.setattr(Trainer, "fit", watched)
+    row = try_trick(trick, few, seed=1)
+    judged = evaluate(seen[0].trained, few.valid)
+    assert row == {
+        **{"recipe": f"fast: {name}", "data": "few", "seed": 1, "n_train": 200},
+        **{"seconds": row["seconds"], "valid_accuracy": judged.accuracy},
+        "valid_loss": round(judged.loss, 6),
+    }
+    assert sum(seen[0].history.seconds) <= row["seconds"] + 0.001
+    assert (flushed, trick.flush) == ([trick.flush, False], name == "flush denormals")
 
 
-def test_a_trick_that_fails_leaves_threads_as_they_were(few: Digits) -> None:
-    n_threads = torch.get_num_threads()
+def test_a_trick_that_fails_leaves_the_process_as_it_was(few: Digits, flushed: list[bool]) -> None:
     nothing = Digits("none", few.train[:0], few.valid, few.test, "", "")
     with pytest.raises(ValueError, match="at least one digit"):
-        try_trick(Trick("one thread", n_threads=1), nothing, seed=0)
-    assert torch.get_num_threads() == n_threads
+        try_trick(Trick("flush denormals", flush=True), nothing, seed=0)
+    assert flushed == [True, False]
 
 
 def test_each_seed_holds_out_another_fifth_of_the_writers(
@@ -70,16 +82,6 @@ def test_each_seed_holds_out_another_fifth_of_the_writers(
     rows = [on_other_writers(TRICKS[0], digits, seed=seed) for seed in range(5)]
     assert rows == [{"seed": seed, "n_valid": 40} for seed in range(5)]
     assert sorted(judged) == list(range(25))
-    assert [trick.recipe for trick in WIDTHS] == [NARROW, RECIPES["best"]]
-
-
-def test_an_interrupted_trick_is_no_result(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("digitlab.trainer.Trainer.step", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        try_trick(TRICKS[0], few, seed=0)
 
 
 def test_pooling_after_relu_gives_the_same_values(few: Digits) -> None:
@@ -134,9 +136,16 @@ def test_what_was_tried_on_the_way_to_best_differs_as_its_name_says() -> None:
         assert recipe == NARROW.replace(channels=channels)
         assert sum(channels) > sum(NARROW.options["channels"])
     assert longer == NARROW.replace(epochs=64)
-    assert bent == NARROW.replace(augment=bent.augment)
-    assert bent.augment == NARROW.augment | {"elastic": 2 * NARROW.augment["elastic"]}
-    assert {choice.precision for choice in CHOICES} == {"bfloat16"}
+    assert bent == NARROW.replace(augment=NARROW.augment | {"elastic": 1.0})
+    assert [trick.recipe for trick in WIDTHS] == [NARROW, RECIPES["best"]]
+    narrow = {"name": "narrow", "channels": NARROW.options["channels"], "epochs": 44}
+    assert RECIPES["best"].replace(**narrow) == NARROW
+
+
+def test_what_is_a_setting_of_the_recipe_is_set_there() -> None:
+    assert BY_NAME["one thread"].recipe == FAST.replace(threads=1)
+    assert BY_NAME["bfloat16"].recipe == FAST.replace(precision="bfloat16")
+    assert {(choice.recipe.precision, choice.threads) for choice in CHOICES} == {("bfloat16", 1)}
 
 
 def test_the_averaged_weights_are_judged_where_a_recipe_averages() -> None:
