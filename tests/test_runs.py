@@ -1,6 +1,5 @@
-"""Runs: trained from recipes, saved whole, loaded safely, resumed to the bit, compared."""
+"""Runs: trained from recipes, saved whole, loaded safely, resumed to the bit."""
 
-import hashlib
 import json
 import os
 import pickle
@@ -16,17 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from digitlab import runs
 from digitlab.augment import Augment
-from digitlab.cli import main
 from digitlab.data import Digits, Split
 from digitlab.inference import evaluate
-from digitlab.measured import compare, pretrained, results
 from digitlab.models import n_parameters
 from digitlab.recipes import RECIPES, build_model
 from digitlab.runs import Run, build_trainer, load_run, train
-from digitlab.trainer import History, one_cycle
-from studies.study import MEMBER, NARROW
+from digitlab.trainer import History, Interrupted, Trainer, one_cycle
 
 
 @pytest.fixture
@@ -36,7 +31,7 @@ def digits(tiny: Split) -> Digits:
 
 @pytest.fixture
 def run(digits: Digits) -> Run:
-    return train("two-conv", digits, epochs=2, device="cpu")
+    return train("three-conv", digits, epochs=2, device="cpu")
 
 
 @pytest.fixture
@@ -56,31 +51,48 @@ def plain(history: History) -> dict[str, object]:
 
 
 def test_a_run_says_what_it_was_and_what_it_reached(run: Run, digits: Digits) -> None:
-    summary = run.summary()
-    sizes = {name: summary[name] for name in ("n_train", "n_valid", "n_test")}
-    assert sizes == {"n_train": 40, "n_valid": 10, "n_test": 20}
-    assert summary["parameters"] == n_parameters(run.model) == RECIPES["two-conv"].parameters
-    assert (summary["data"], summary["seed"], summary["epochs"]) == ("tiny", 0, 2)
-    for name in ("train", "valid", "test"):
-        result = evaluate(run.model, getattr(digits, name))
-        assert summary[f"{name}_accuracy"] == result.accuracy
-        assert summary[f"{name}_loss"] == pytest.approx(result.loss)
-    assert summary["seconds"] == pytest.approx(sum(run.history.seconds), abs=1e-3)
-    assert json.loads(json.dumps(summary)) == summary
-    assert "recipe='two-conv'" in repr(run)
-    assert "<table>" in run._repr_html_()
-
-
-def test_a_run_is_finished_and_ready_for_use(run: Run) -> None:
     assert run.finished
     assert not run.model.training
+    summary = run.summary()
+    expected = {
+        "recipe": "three-conv",
+        "data": "tiny",
+        "seed": 0,
+        "n_train": 40,
+        "n_valid": 10,
+        "n_test": 20,
+        "parameters": 60_874,
+        "epochs": 2,
+        "seconds": round(sum(run.history.seconds), 3),
+        "precision": "float32",
+    }
+    for name in ("train", "valid", "test"):
+        result = evaluate(run.model, getattr(digits, name))
+        expected |= {f"{name}_accuracy": result.accuracy, f"{name}_loss": round(result.loss, 6)}
+    assert list(summary.items()) == list(expected.items())
+    assert json.loads(json.dumps(summary)) == summary
+    assert repr(run).startswith("Run(recipe='three-conv', data='tiny', seed=0, n_train=40, ")
+    assert "<caption>Run of three-conv</caption>" in run._repr_html_()
+    assert "<td>n_train</td><td>40</td>" in run._repr_html_()
+
+
+def test_a_run_says_what_it_was_trained_with(digits: Digits) -> None:
+    recipe = RECIPES["plain-mlp"].replace(precision="bfloat16", threads=2)
+    teacher = build_model("tiny").eval()
+    run = train(recipe, digits, epochs=1, device="cpu", teacher=teacher)
+    words = {"device": "cpu", "precision": "bfloat16", "threads": 2, "teacher": "SmallCNN"}
+    assert words.items() <= run.trained_with.items()
+    assert run.trained_with["torch"] == torch.__version__
+    assert run.summary()["precision"] == "bfloat16"
+    plain_one = train("plain-mlp", digits, epochs=1, device="cpu")
+    assert (plain_one.trained_with["threads"], plain_one.trained_with["teacher"]) == (1, None)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_trains_on_few_digits(name: str, digits: Digits) -> None:
     run = train(name, digits, epochs=1, seed=1)
     assert run.recipe is RECIPES[name]
-    assert len(run.history) == 1
+    assert (len(run.history), run.epochs, run.seed) == (1, 1, 1)
 
 
 def test_a_small_data_set_gets_at_least_the_least_steps(digits: Digits) -> None:
@@ -93,8 +105,7 @@ def test_validation_digits_can_be_learned_once_all_is_chosen(
 ) -> None:
     recipe = RECIPES["plain-mlp"].replace(use_valid=True, epochs=2, least_steps=1)
     run = train(recipe, digits, out=tmp_path / "run.pt")
-    n_all = len(digits.train) + len(digits.valid)
-    assert run.sizes == {"train": n_all, "test": len(digits.test)}
+    assert run.sizes == {"train": 50, "test": 20}
     assert run.history.valid_accuracy == []
     assert set(run.scores) == {"train_accuracy", "train_loss", "test_accuracy", "test_loss"}
     both = digits.train.joined(digits.valid)
@@ -104,7 +115,7 @@ def test_validation_digits_can_be_learned_once_all_is_chosen(
 
 
 def test_one_seed_is_one_run(digits: Digits) -> None:
-    first, same, other = (train("plain-mlp", digits, epochs=1, seed=s) for s in (1, 1, 2))
+    first, same, other = (train("plain-mlp", digits, epochs=1, seed=s) for s in (None, 0, 2))
     assert torch.equal(weights(first.model), weights(same.model))
     assert not torch.equal(weights(first.model), weights(other.model))
 
@@ -113,11 +124,14 @@ def test_one_seed_is_one_run(digits: Digits) -> None:
     ("options", "words"),
     [
         ({"recipe": "two_conv"}, "unknown recipe 'two_conv'; did you mean 'two-conv'"),
-        ({"recipe": None}, "say which recipe to train"),
+        ({"recipe": None}, "say which recipe to train: plain-mlp, dropout-mlp"),
+        ({"recipe": RECIPES["fast"].replace(loss="mse")}, "unknown loss 'mse'; choose from cross"),
+        ({"recipe": RECIPES["fast"].replace(precision="half")}, "unknown precision 'half'"),
+        ({"recipe": RECIPES["fast"].replace(schedule="cycle")}, "unknown schedule 'cycle'"),
+        ({"recipe": RECIPES["fast"].replace(optimizer="Adan")}, "unknown optimizer 'Adan'; did yo"),
         ({"epochs": 0}, "at least 1 epoch, not 0"),
         ({"seed": -1}, "a seed is a whole number from 0"),
-        ({"seed": 2**70}, "a seed is a whole number from 0"),
-        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"seed": 2**63}, "a seed is a whole number from 0"),
         ({"out": "pyproject.toml/run.pt"}, "cannot be written"),
         ({"out": "tests"}, "is a folder"),
         ({"resume": "no.pt"}, "no file 'no.pt'"),
@@ -127,18 +141,43 @@ def test_what_cannot_be_trained_is_refused(
     options: dict[str, Any], words: str, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parents[1])
-    monkeypatch.setattr("digitlab.trainer.Trainer.step", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(Trainer, "step", lambda *_: pytest.fail("it trained"))
     options = {"recipe": "plain-mlp", "digits": digits} | options
     with pytest.raises((ValueError, FileNotFoundError), match=words):
         train(options.pop("recipe"), **options)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
-def test_no_run_is_put_in_the_place_of_a_special_file(run: Run, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")  # as /dev/null is, which root could replace
-    with pytest.raises(ValueError, match="a folder or a device"):
-        run.save(tmp_path / "pipe")
-    assert (tmp_path / "pipe").is_fifo()
+def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
+    recipe = RECIPES["tiny"]
+    trainer = build_trainer(recipe, seed=3)
+    assert (trainer.batch_size, trainer.seed) == (recipe.batch_size, 3)
+    assert trainer.augment == Augment(**recipe.augment)
+    assert trainer.schedule is one_cycle
+    assert trainer.optimizer.param_groups[0]["lr"] == recipe.lr
+    fast, best = build_trainer(RECIPES["fast"]), build_trainer(RECIPES["best"])
+    assert (fast.augment, fast.average, fast.n_threads, fast.smoothing) == (None, None, None, 0.05)
+    assert (best.schedule, best.average, best.n_threads) == (None, 0.1, 1)
+    assert (best.precision, fast.precision) == ("bfloat16", "float32")
+    assert build_trainer(recipe, augment=torch.clone).augment is torch.clone
+    same = build_model(recipe, seed=3)
+    assert torch.equal(weights(trainer.model), weights(same))
+
+
+def test_the_optimizer_takes_what_the_recipe_says_and_else_keeps_its_own() -> None:
+    names = ("best", "fast", "lenet-sgd")
+    best, fast, lenet = (build_trainer(RECIPES[name]).optimizer.param_groups[0] for name in names)
+    assert (best["momentum"], best["weight_decay"]) == (0.9, 0.0005)
+    assert (fast["betas"], fast["weight_decay"]) == ((0.7, 0.9), 0.01)
+    assert lenet["weight_decay"] == 0
+    assert best["fused"]
+    with pytest.raises(ValueError, match="Adam takes no momentum; replace it by None, too"):
+        build_trainer(RECIPES["lenet-sgd"].replace(optimizer="Adam"))
+
+
+def test_a_misspelt_augmentation_is_answered_with_the_nearest_one() -> None:
+    recipe = RECIPES["fast"].replace(augment={"rotat": 10.0})
+    with pytest.raises(ValueError, match="unknown augmentation 'rotat'; did you mean 'rotate'"):
+        build_trainer(recipe)
 
 
 # --- Files --------------------------------------------------------------------------------------
@@ -283,13 +322,14 @@ def test_damage_anywhere_is_refused_or_harmless(run: Run, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"version": 2}, "newer digitlab .format 2, this one reads up to 1.; update"),
+        ({"version": 3}, "newer digitlab .format 3, this one reads up to 2.; update"),
+        ({"version": 0}, "update digitlab"),
         ({"version": None}, "update digitlab"),
         ({"recipe": {"name": "x"}}, "not a whole recipe"),
         ({"recipe": 3}, "no run that can be used"),
         ({"weights": {}}, "Missing key"),
         ({"weights": None}, "no run that can be used"),
-        ({"history": {"los": []}}, "no run that can be used"),
+        ({"history": {"los": []}}, "a history needs one number for each epoch"),
     ],
 )
 def test_contents_that_do_not_fit_are_refused(
@@ -302,7 +342,7 @@ def test_contents_that_do_not_fit_are_refused(
 
 def test_every_missing_part_is_named(saved: Path) -> None:
     content = torch.load(saved, weights_only=True)
-    for key in content.keys() - {"format", "version", "written_with"}:
+    for key in content.keys() - {"format", "version", "trained_with"}:
         torch.save({name: value for name, value in content.items() if name != key}, saved)
         with pytest.raises(ValueError, match=f"no run that can be used: it lacks '{key}'"):
             load_run(saved)
@@ -311,21 +351,53 @@ def test_every_missing_part_is_named(saved: Path) -> None:
 # --- Going on -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("batch", [1, 4, 9])
 def test_an_interrupted_run_goes_on_from_its_file(
-    interrupt_at: type, batch: int, digits: Digits, tmp_path: Path
+    batch: int, digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = RECIPES["dropout-mlp"].replace(batch_size=16)  # 3 batches in an epoch
-    options = {"digits": digits, "epochs": 3, "device": "cpu", "out": tmp_path / "run.pt"}
-    whole = train(recipe, augment=interrupt_at(99), **options)
-    cut = train(recipe, augment=interrupt_at(batch), **options)
+    out, recipe = tmp_path / "run.pt", RECIPES["dropout-mlp"].replace(batch_size=16)
+    options: dict[str, Any] = {"digits": digits, "epochs": 3, "device": "cpu"}
+    whole = train(recipe, **options)  # 3 batches in an epoch
+    steps, step = [], Trainer.step
+
+    def interrupted_step(self: Trainer, *batch_: Tensor) -> tuple[float, Tensor]:
+        steps.append(1)
+        if len(steps) == batch:
+            raise KeyboardInterrupt
+        return step(self, *batch_)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", interrupted_step)
+        with pytest.raises(Interrupted) as caught:
+            train(recipe, out=out, **options)
+    cut, n_whole = caught.value.run, (batch - 1) // 3
+    assert cut.history.stopped == f"interrupted in epoch {n_whole + 1} of 3"
+    assert cut.history.train_loss == whole.history.train_loss[:n_whole]
     assert not cut.finished
-    assert load_run(tmp_path / "run.pt").history.stopped == cut.history.stopped
-    further = train(digits=digits, resume=tmp_path / "run.pt", augment=torch.clone, device="cpu")
-    assert further.finished
-    assert further.history.stopped == ""
-    assert plain(further.history) == plain(whole.history)
-    assert torch.equal(weights(further.model), weights(whole.model))
+    assert not cut.scores
+    assert evaluate(cut.model, digits.test).n_images == 20
+    assert out.exists() == (n_whole > 0)
+    if n_whole:
+        assert not load_run(out).finished
+        further = train(digits=digits, resume=out, device="cpu")
+        assert further.finished
+        assert plain(further.history) == plain(whole.history)
+        assert further.scores == whole.scores
+        assert torch.equal(weights(further.model), weights(whole.model))
+
+
+def test_ctrl_c_while_the_model_is_judged_loses_nothing(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("digitlab.runs.evaluate", interrupt)
+        with pytest.raises(Interrupted, match="interrupted after the last epoch; history") as stop:
+            train("plain-mlp", digits, epochs=2, out=tmp_path / "run.pt")
+    assert len(stop.value.history) == len(stop.value.run.history) == 2
+    assert train(resume=tmp_path / "run.pt", digits=digits).scores["test_accuracy"] > 0
 
 
 def test_a_finished_run_is_not_trained_further(saved: Path, run: Run, digits: Digits) -> None:
@@ -337,12 +409,11 @@ def test_a_finished_run_is_not_trained_further(saved: Path, run: Run, digits: Di
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"recipe": "three-conv"}, "with recipe 'two-conv', not 'three-conv'"),
-        ({"recipe": RECIPES["two-conv"].replace(lr=0.5)}, "other settings"),
-        ({"seed": 1}, "with seed 0, not 1"),
-        ({"epochs": 9}, "with epochs 2, not 9"),
-        ({"augment": torch.clone}, "augment False, not True"),
-        ({"precision": "bfloat16"}, "precision 'float32', not 'bfloat16'"),
+        ({"recipe": "two-conv"}, "had recipe 'three-conv', not 'two-conv'"),
+        ({"recipe": RECIPES["three-conv"].replace(lr=0.5)}, "other settings; leave the recipe out"),
+        ({"seed": 1}, "had seed 0, not 1"),
+        ({"epochs": 9}, "had epochs 2, not 9"),
+        ({"teacher": build_model("tiny")}, "had teacher False, not True"),
     ],
 )
 def test_resuming_another_training_is_refused(
@@ -351,248 +422,127 @@ def test_resuming_another_training_is_refused(
     options = {"recipe": None} | change
     with pytest.raises(ValueError, match=words):
         train(options.pop("recipe"), digits, resume=saved, **options)
+    for same in ("three-conv", RECIPES["three-conv"]):
+        train(same, digits, resume=saved, seed=0, epochs=2)
 
 
 def test_resuming_on_other_digits_is_refused(
     saved: Path, digits: Digits, optdigits: Digits
 ) -> None:
-    with pytest.raises(ValueError, match="with data 'tiny', not 'optdigits'"):
+    with pytest.raises(ValueError, match="had data 'tiny', not 'optdigits'"):
         train(resume=saved, digits=optdigits)
     fewer = Digits("tiny", digits.train[:20], digits.valid, digits.test, "", "")
-    with pytest.raises(ValueError, match="with sizes"):
+    with pytest.raises(ValueError, match=r"had sizes \{'train': 40, .*, not \{'train': 20"):
         train(resume=saved, digits=fewer)
+    shuffled = Digits("tiny", digits.train.sample(40), digits.valid, digits.test, "", "")
+    with pytest.raises(ValueError, match="had digits_sum"):
+        train(resume=saved, digits=shuffled)
 
 
-def start_training(out: Path, *options: str, epochs: int) -> subprocess.Popen[str]:
-    """Start the command line in another process, and wait for the first epoch's file."""
-    code = (  # a process started in the background may have been told to ignore Ctrl-C
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from digitlab.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = ["train", "two-conv", "--data", "optdigits", "--epochs", str(epochs)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *command, *options, "--out", str(out)],
-        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.mark.parametrize("state", [{}, {"plan": {}}, [1]])
+def test_a_file_with_half_a_state_is_refused(saved: Path, digits: Digits, state: Any) -> None:
+    torch.save(torch.load(saved, weights_only=True) | {"state": state}, saved)
+    with pytest.raises(ValueError, match="a training cannot go on without its"):
+        train(resume=saved, digits=digits)
+
+
+TRAIN = """
+import signal, sys, torch
+from digitlab.data import load
+from digitlab.runs import train
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have it ignored
+torch.set_num_threads(1)
+try:
+    train("plain-mlp", load("optdigits"), epochs=50, out=sys.argv[1], device="cpu")
+except KeyboardInterrupt as stop:
+    print(type(stop).__name__, len(stop.history), stop.run.history.stopped)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_training_stopped_from_outside_goes_on_to_the_same_bits(
+    how: signal.Signals, optdigits: Digits, tmp_path: Path
+) -> None:
+    out = tmp_path / "my run.pt"
+    command = [sys.executable, "-c", TRAIN, str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not out.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    return process
-
-
-def test_a_killed_training_goes_on_to_the_same_bits(optdigits: Digits, tmp_path: Path) -> None:
-    out = tmp_path / "run.pt"
-    process = start_training(out, epochs=8)
-    process.kill()
-    process.communicate()
+    process.send_signal(how)
+    said, errors = process.communicate(timeout=120)
     cut = load_run(out)
-    assert 1 <= len(cut.history) < 8
+    n = len(cut.history)
+    assert 1 <= n < 50
     assert not cut.scores
-    assert main(["train", "--resume", str(out)]) == 0
-    whole = train("two-conv", optdigits, epochs=8)
-    further = load_run(out)
+    left = [path.suffix for path in tmp_path.iterdir() if path != out]
+    if how == signal.SIGINT:
+        assert said == f"Interrupted {n} interrupted in epoch {n + 1} of 50\n"
+        assert (process.returncode, "Traceback" in errors, left) == (0, False, [])
+    assert set(left) <= {".part"}  # half a file, if the kill came while saving; nobody reads it
+    further = train(digits=optdigits, resume=out, device="cpu")
+    whole = train("plain-mlp", optdigits, epochs=50, device="cpu")
     assert plain(further.history) == plain(whole.history)
     assert torch.equal(weights(further.model), weights(whole.model))
-    left = {path.suffix for path in tmp_path.iterdir() if path != out}
-    assert left <= {".part"}  # half a file, if the kill came while saving; nothing ever reads it
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
-def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path: Path) -> None:
-    out = tmp_path / "my run.pt"
-    process = start_training(out, "--precision", "bfloat16", epochs=400)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert f"go on with: digitlab train --resume '{out}' --precision bfloat16" in errors
-    assert "Traceback" not in errors
-    run = load_run(out)
-    assert "interrupted in epoch" in run.history.stopped
-    assert 1 <= len(run.history) < 400
-    assert os.listdir(tmp_path) == [out.name]
+# --- Files of version 1 -------------------------------------------------------------------------
+
+OLD_PLAN = ("epochs", "digits", "batch_size", "seed", "augment", "smoothing", "teacher")
 
 
-# --- Stored results -----------------------------------------------------------------------------
+def as_version_1(path: Path, precision: str = "float32") -> None:
+    """Write a file as it was before precision and threads were in the recipe."""
+    content = torch.load(path, weights_only=True)
+    content |= {"version": 1, "written_with": content.pop("trained_with")}
+    for name in ("precision", "threads"):
+        del content["recipe"][name]
+    state = content["state"]
+    state["plan"] = {name: state["plan"][name] for name in (*OLD_PLAN, "average", "precision")}
+    if state["scheduler"]:
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+        one = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=6)
+        state["scheduler"] = {k: v for k, v in one.state_dict().items() if k != "anneal_func"}
+    torch.save(content, path)
 
 
-def store(folder: Path, *accuracies: float, recipe: str = "two-conv", data: str = "tiny") -> None:
-    rows = [
-        {"recipe": recipe, "data": data, "seed": seed, "n_train": 500, "test_accuracy": accuracy}
-        for seed, accuracy in enumerate(accuracies)
-    ]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / f"{recipe}-{data}.jsonl").write_text(text)
+def unfinished(out: Path, digits: Digits, **change: Any) -> Run:
+    """Write a file that is stopped after the first of two epochs; return the whole run."""
+    recipe = RECIPES["dropout-mlp"].replace(batch_size=16, **change)
+    whole = train(recipe, digits, epochs=2, device="cpu")
+    save = Run.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "save", lambda self, path: save(self, path) and 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(recipe, digits, epochs=2, device="cpu", out=out)
+    return whole
 
 
-def scored(accuracy: float, *, n_train: int = 500, **change: Any) -> Run:
-    recipe, sizes = RECIPES["two-conv"].replace(**change), {"train": n_train, "test": 10_000}
-    return Run(recipe, None, History(), "tiny", sizes, 0, 3, {"test_accuracy": accuracy})
-
-
-@pytest.fixture
-def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(runs, "results", lambda: results(tmp_path))
-    store(tmp_path, 0.990, 0.991, 0.992)
-    return tmp_path
-
-
-@pytest.mark.parametrize(("accuracy", "verdict"), [(0.9905, "usual"), (0.95, "low"), (0.5, "low")])
-def test_a_run_is_compared_with_the_stored_ones(
-    stored: Path, accuracy: float, verdict: str
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_file_of_version_1_goes_on_where_its_schedule_was_constant(
+    precision: str, digits: Digits, tmp_path: Path
 ) -> None:
-    comparison = compare(scored(accuracy))
-    assert comparison.verdict == verdict
-    assert comparison.n_runs == 3
-    assert repr(comparison).startswith(f"{verdict}: {accuracy:.2%} of the test digits")
-    # mean 0.991, standard deviation 0.001, Student's t of 2 degrees of freedom at 99.5 %: 9.925
-    reach = 9.925 * 0.001 * (4 / 3) ** 0.5 + 1 / 10_000  # and one digit
-    assert comparison.low == pytest.approx(0.991 - reach, abs=1e-5)
-    assert comparison.high == 1.0
+    out = tmp_path / "run.pt"
+    whole = unfinished(out, digits, schedule="constant", precision=precision)
+    as_version_1(out)
+    cut = load_run(out)
+    assert (cut.recipe, len(cut.history)) == (whole.recipe, 1)
+    assert cut.trained_with["torch"] == torch.__version__
+    further = train(resume=out, digits=digits, device="cpu")
+    assert plain(further.history) == plain(whole.history)
+    assert torch.equal(weights(further.model), weights(whole.model))
+    whole.save(out)
+    as_version_1(out)
+    assert load_run(out, weights="best").recipe == whole.recipe
 
 
-def test_a_low_run_is_told_why_or_where_to_look(stored: Path) -> None:
-    assert compare(scored(0.9)).text.endswith(
-        "look at the learning curves, the learning rate and the number of epochs"
-    )
-    few = compare(scored(0.9, n_train=100))
-    assert few.verdict == "low"
-    assert few.text.endswith("; it learned from 100 digits, they from 500")
-    assert compare(scored(0.991, n_train=100)).text.endswith("%")
-
-
-def test_a_run_that_is_too_good_is_called_high(stored: Path) -> None:
-    store(stored, 0.90, 0.901, 0.902)
-    comparison = compare(scored(0.99))
-    assert comparison.verdict == "high"
-    assert "test digits among the training digits" in comparison.text
-
-
-def test_a_run_without_its_like_is_unknown(stored: Path) -> None:
-    assert compare(scored(0.9, lr=0.9)).verdict == "unknown"
-    assert (
-        compare(Run(RECIPES["two-conv"], None, History(), "mnist", {}, 0, 3)).verdict == "unknown"
-    )
-    store(stored, 0.9, 0.9)
-    assert compare(scored(0.9)).verdict == "unknown"
-
-
-def test_a_run_with_unfinished_scores_is_unknown(stored: Path) -> None:
-    unfinished = Run(RECIPES["two-conv"], None, History(), "tiny", {}, 0, 3)
-    assert compare(unfinished).verdict == "unknown"
-
-
-def test_results_leave_out_a_line_that_was_cut_short(tmp_path: Path) -> None:
-    store(tmp_path, 0.9, 0.8)
-    with (tmp_path / "two-conv-tiny.jsonl").open("a") as file:
-        file.write('{"recipe": "two-conv", "data": "ti')
-    assert [row["test_accuracy"] for row in results(tmp_path)] == [0.9, 0.8]
-    assert results(tmp_path / "nowhere") == []
-
-
-def test_results_of_tricks_are_returned_where_they_are_asked_for(tmp_path: Path) -> None:
-    store(tmp_path, 0.9)
-    (tmp_path / "tricks.jsonl").write_text('{"recipe": "fast: as it is", "valid_accuracy": 0.9}\n')
-    assert [row["recipe"] for row in results(tmp_path)] == ["two-conv"]
-    assert [row["recipe"] for row in results(tmp_path, study="tricks")] == ["fast: as it is"]
-
-
-def test_shipped_results_name_recipes_that_exist() -> None:
-    known = [MEMBER, NARROW, *RECIPES.values()]
-    parameters = {recipe.name.split(",")[0]: n_parameters(build_model(recipe)) for recipe in known}
-    for row in results():
-        name, _, _ = row["recipe"].partition(",")  # "lenet-sgd, varied digits" has its parameters
-        assert row["parameters"] == parameters[name]
-        assert 0.5 < row["test_accuracy"] <= 1
-
-
-def test_an_unknown_trained_model_is_answered_with_what_there_is() -> None:
-    with pytest.raises(ValueError, match="unknown trained model 'slow'"):
-        pretrained("slow")
-
-
-def test_every_shipped_model_reads_digits(optdigits: Digits) -> None:
-    shipped = sorted((runs.PACKAGE / "weights").glob("*.pt"))
-    assert sum(path.stat().st_size for path in shipped) < 3e6
-    for path in shipped:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        model = pretrained(path.stem)
-        assert not model.training
-        assert evaluate(model, optdigits.test).accuracy > 0.8  # trained on MNIST alone
-
-
-def test_the_shipped_ensemble_has_five_members_of_two_recipes(optdigits: Digits) -> None:
-    ensemble = runs.pretrained_ensemble()
-    assert len(ensemble.members) == 5
-    assert not ensemble.training
-    alone = [evaluate(member, optdigits.test).loss for member in ensemble.members]
-    assert len(set(alone)) == 5
-    assert evaluate(ensemble, optdigits.test).loss < sum(alone) / 5
-    members = [runs.pretrained_run(name) for name in runs.MEMBERS]
-    assert [run.seed for run in members] == [0, 0, 1, 2, 3]
-    settings = [run.recipe.settings() for run in members]
-    assert settings == [RECIPES["best"].settings(), *[MEMBER.settings()] * 4]
-
-
-def test_the_model_behind_the_pad_reads_the_embedded_digits_without_having_seen_any(
-    optdigits: Digits,
-) -> None:
-    n_right, n_images = 0.0, 0
-    for split in (optdigits.train, optdigits.valid, optdigits.test):
-        result = evaluate(pretrained(), split)
-        n_right += result.accuracy * result.n_images
-        n_images += result.n_images
-    assert n_images == 1797
-    assert n_right / n_images > 0.96
-
-
-def test_a_loss_that_would_be_ignored_is_refused(optdigits: Digits) -> None:
-    with pytest.raises(ValueError, match="unknown loss 'mse'; choose from cross-entropy"):
-        train(RECIPES["fast"].replace(loss="mse"), optdigits, epochs=1)
-
-
-def test_what_a_bench_stored_is_found_by_its_name() -> None:
-    assert runs.stored("reading")["bench"] == "reading"
-    with pytest.raises(ValueError, match="unknown stored measurement 'raeding'; did you mean"):
-        runs.stored("raeding")
-
-
-def test_a_trainer_is_built_as_the_recipe_says_and_options_come_first() -> None:
-    recipe = RECIPES["tiny"]
-    trainer = build_trainer(recipe, seed=3)
-    assert (trainer.batch_size, trainer.seed) == (recipe.batch_size, 3)
-    assert trainer.augment == Augment(**recipe.augment)
-    assert trainer.schedule is one_cycle
-    assert trainer.optimizer.param_groups[0]["lr"] == recipe.lr
-    assert build_trainer(RECIPES["fast"]).augment is None
-    assert build_trainer(RECIPES["fast"]).average is None
-    assert build_trainer(RECIPES["best"]).average == RECIPES["best"].average == 0.1
-    assert build_trainer(recipe, augment=torch.clone).augment is torch.clone
-
-
-def test_the_optimizer_takes_what_the_recipe_says_and_else_keeps_its_own() -> None:
-    by_name = {
-        name: build_trainer(RECIPES[name]).optimizer for name in ("best", "fast", "lenet-sgd")
-    }
-    options = {name: optimizer.param_groups[0] for name, optimizer in by_name.items()}
-    best = RECIPES["best"]
-    assert (options["best"]["momentum"], options["best"]["weight_decay"]) == (0.9, 0.0005)
-    assert (best.momentum, best.weight_decay) == (0.9, 0.0005)
-    assert (options["fast"]["betas"], options["fast"]["weight_decay"]) == ((0.7, 0.9), 0.01)
-    assert options["lenet-sgd"]["weight_decay"] == 0
-
-
-def test_a_setting_that_an_optimizer_does_not_have_is_named() -> None:
-    with pytest.raises(ValueError, match="Adam takes no momentum; replace it by None, too"):
-        build_trainer(RECIPES["lenet-sgd"].replace(optimizer="Adam"))
-
-
-def test_a_misspelt_augmentation_is_answered_with_the_nearest_one() -> None:
-    recipe = RECIPES["fast"].replace(augment={"rotat": 10.0})
-    with pytest.raises(ValueError, match="unknown augmentation 'rotat'; did you mean 'rotate'"):
-        build_trainer(recipe)
+def test_a_one_cycle_of_version_1_is_refused(digits: Digits, tmp_path: Path) -> None:
+    out = tmp_path / "run.pt"
+    unfinished(out, digits, schedule="one-cycle")
+    as_version_1(out)
+    assert load_run(out).recipe.schedule == "one-cycle"
+    with pytest.raises(ValueError, match=r"^the scheduler to go on with .* version; train anew$"):
+        train(resume=out, digits=digits)
