@@ -61,9 +61,13 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
     if not isinstance(split, Split) or not len(split):
         raise ValueError("a model is judged by a split such as digits.test, with a digit or more")
     images = (images for images, _ in batches(split, batch_size))
-    logits = read_logits(model, images, len(split))
-    loss = F.cross_entropy(logits, split.labels, reduction="sum").item() / len(split)
-    return Result(logits, split.labels, loss, accuracy(logits, split.labels))
+    return judge(read_logits(model, images, len(split)), split.labels)
+
+
+def judge(logits: Tensor, labels: Tensor) -> Result:
+    """Compare logits float (N, 10) with the truth, int64 (N,)."""
+    loss = F.cross_entropy(logits, labels, reduction="sum").item() / len(labels)
+    return Result(logits, labels, loss, accuracy(logits, labels))
 
 
 @torch.no_grad()

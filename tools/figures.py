@@ -27,9 +27,9 @@ from digitlab.show.results import (
     plot_reading,
     plot_reliability,
     plot_results,
-    plot_scaling,
 )
 from digitlab.show.training import plot_history
+from tools.scaling_figure import plot_scaling
 
 
 def draw_figures(digits: Digits) -> Iterator[tuple[str, Figure | Graph]]:

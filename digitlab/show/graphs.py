@@ -6,11 +6,10 @@ import html
 import importlib
 import io
 import math
-import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +34,6 @@ graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
 sys.stdout.buffer.write(graph.draw(format=sys.argv[1][2:], prog="dot"))
 """
 RENDERERS = {"dot": ["dot"], "pygraphviz": [sys.executable, "-c", PYGRAPHVIZ]}
-STATEMENT = re.compile(  # of DOT: a node or an edge, and its label
-    r'^\t(\w+)(?: -> (\w+))?(?: \[label=(?:"([^"]*)"|(\w+)).*\])?$', re.MULTILINE
-)
 INSTALL = "run `pip install pygraphviz`, or install Graphviz, and draw the graph again"
 PER_ROW, HIGH = 10, 2.3  # blocks in a row of the block diagram, each an inch wide; inches
 MAPS, NEURONS = "#bcdcf0", "#f6d9a8"
@@ -68,6 +64,10 @@ class Layer:
     parameters: int
     mult_adds: int
 
+    @property
+    def words(self) -> str:
+        return f"{self.type} {self.details}".strip()
+
 
 @dataclass(frozen=True, repr=False)
 class LayerTable:
@@ -85,24 +85,33 @@ class LayerTable:
 
     @property
     def alt(self) -> str:
-        """What a picture of these layers shows."""
-        names = [f"{layer.type} {layer.details}".strip() for layer in self.layers]
-        return _alt(self.model, names, self.layers[-1].shape, self.parameters)
+        """What a figure of these layers shows."""
+        return self.said_of([layer.words for layer in self.layers])
+
+    def said_of(self, layers: Sequence[str]) -> str:
+        """Say what the model does by way of these layers."""
+        return f"{self._summary(len(layers))}: {'; '.join(layers)}."
+
+    def _summary(self, n_layers: int) -> str:
+        shape = self.layers[-1].shape
+        end = f"{shape[0]} logits" if len(shape) == 1 else _size(shape)
+        return (
+            f"{self.model}: {count(n_layers, 'layer')} from pixels 1 x 28 x 28 to {end}, "
+            f"{_number(self.parameters)} parameters"
+        )
 
     def table(self) -> Table:
         """Return one row for each layer, and their sum."""
-        mult_adds = sum(layer.mult_adds for layer in self.layers)
-        layers = [*self.layers, Layer("sum", "", "", (), self.parameters, mult_adds)]
-        numbers = [
-            _column([layer.parameters for layer in layers]),
-            _column([layer.mult_adds for layer in layers]),
-        ]
+        total = sum(layer.mult_adds for layer in self.layers)
+        layers = [*self.layers, Layer("sum", "", "", (), self.parameters, total)]
+        parameters = _column([layer.parameters for layer in layers])
+        mult_adds = _column([layer.mult_adds for layer in layers])
         rows = [
             (layer.name, layer.type, layer.details, _size(layer.shape), *both)
-            for layer, *both in zip(layers, *numbers, strict=True)
+            for layer, *both in zip(layers, parameters, mult_adds, strict=True)
         ]
         header = ("name", "layer", "sizes", "output", "parameters", "multiply-adds")
-        return Table(rows, header, caption=self.alt.rpartition(": ")[0])
+        return Table(rows, header, caption=self._summary(len(self.layers)))
 
     def __repr__(self) -> str:
         return repr(self.table())
@@ -120,7 +129,7 @@ class Graph:
         alt: what the graph shows, in sentences made from it.
         source: the graph in Graphviz's language DOT.
         image: SVG, with title and alternative text inside; "" where no program could draw.
-        layers: the table that stands in for a missing picture.
+        layers: the table that stands in for a missing figure.
         renderer: what drew it, as given to `draw_graph`.
     """
 
@@ -138,7 +147,7 @@ class Graph:
     def svg(self) -> bytes:
         """Return the graph as an SVG file: the same bytes for the same graph and program."""
         if not self.image:
-            raise ValueError(f"there is no picture to save: {INSTALL}")
+            raise ValueError(f"there is no figure to save: {INSTALL}")
         return self.image.encode()
 
     def png(self) -> bytes:
@@ -149,10 +158,7 @@ class Graph:
             return described_png(image, self.title, self.alt)
 
     def save(self, path: str | Path) -> Path:
-        """Write the graph with its alternative text to a file.
-
-        Args:
-            path: ends in .png or .svg.
+        """Write the graph with its alternative text to a file that ends in .png or .svg.
 
         Raises:
             ValueError: for another ending, or where no program draws graphs.
@@ -167,8 +173,8 @@ class Graph:
             html_text = img_tag(self.svg(), self.alt, mime="image/svg+xml")
             return {"text/html": html_text, "text/plain": repr(self)}
         return {
-            "text/html": f"<p>No picture yet: {INSTALL}.</p>{self.layers._repr_html_()}",
-            "text/plain": f"No picture yet: {INSTALL}.\n{self.layers!r}",
+            "text/html": f"<p>No figure yet: {INSTALL}.</p>{self.layers._repr_html_()}",
+            "text/plain": f"No figure yet: {INSTALL}.\n{self.layers!r}",
         }
 
 
@@ -183,16 +189,7 @@ def layer_table(model: nn.Module) -> LayerTable:
     Raises:
         ValueError: for something that is no model, or a model that does not take one digit.
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"a graph is drawn from a model, an nn.Module, and not from {repr(model)[:60]}; "
-            "build one with dl.build_model('three-conv')"
-        )
-    if any(is_lazy(tensor) for tensor in [*model.parameters(), *model.buffers()]):
-        raise ValueError(
-            f"{type(model).__name__} has lazy layers that know no shapes yet; "
-            "run it once on a batch, then draw it"
-        )
+    _need_model(model)
     torchinfo = _course("torchinfo")
     images = _pixels(model, 1)
     try:
@@ -215,8 +212,21 @@ def layer_table(model: nn.Module) -> LayerTable:
             name, details = names[info.module], _details(info.module)
             shape = tuple(info.output_size[1:])
             layers.append(Layer(name, info.class_name, details, shape, parameters, mult_adds))
-    n_parameters = sum(p.numel() for p in model.parameters())
-    return LayerTable(type(model).__name__, tuple(layers), n_parameters)
+    return LayerTable(type(model).__name__, tuple(layers), _n_weights(model))
+
+
+def _need_model(model: object) -> None:
+    """Refuse what is no model, or one whose weights have no shape yet."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"a graph is drawn from a model, an nn.Module, and not from {repr(model)[:60]}; "
+            "build one with dl.build_model('three-conv')"
+        )
+    if any(is_lazy(tensor) for tensor in [*model.parameters(), *model.buffers()]):
+        raise ValueError(
+            f"{type(model).__name__} has lazy layers that know no shapes yet; "
+            "run it once on a batch, then draw it"
+        )
 
 
 def draw_graph(model: nn.Module, kind: str = "layers", *, renderer: str = "auto") -> Graph:
@@ -226,7 +236,7 @@ def draw_graph(model: nn.Module, kind: str = "layers", *, renderer: str = "auto"
         model: takes pixels float (N, 1, 28, 28).
         kind: "layers" for the layers, with the shape for one digit at each arrow; "autograd" for
             what `backward` walks through after a forward pass in training.
-        renderer: "dot" for the program of this name, "pygraphviz", "table" for no picture, or
+        renderer: "dot" for the program of this name, "pygraphviz", "table" for no figure, or
             "auto" for the first of them that works.
 
     Raises:
@@ -260,9 +270,17 @@ def graph_parts(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
     Returns:
         The label of each node by its name, and each edge as (from, to, label).
     """
-    parts = list(_dot_parts(text))
-    nodes = {name: label for name, head, label in parts if not head}
-    return nodes, sorted(edge for edge in parts if edge[1])
+    nodes, edges = _read_dot(text)
+    return nodes, sorted(edges)
+
+
+def _read_dot(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+    """Return nodes and edges in the order in which the graph was written."""
+    graph = _course("pygraphviz").AGraph(string=text)
+    labels = {str(node): node.attr["label"].strip(" ") for node in graph.nodes()}
+    return labels, [
+        (str(e[0]), str(e[1]), (e.attr["label"] or "").strip(" ")) for e in graph.edges()
+    ]
 
 
 def draw_blocks(model: nn.Module, *, ax: Axes | None = None) -> Figure:
@@ -289,7 +307,7 @@ def draw_blocks(model: nn.Module, *, ax: Axes | None = None) -> Figure:
             blocks[-1].append(layer)
     columns = min(len(blocks), PER_ROW)
     rows = math.ceil(len(blocks) / columns)
-    figure, (ax,) = canvas(ax, (columns, rows * HIGH + 0.3))
+    mpl, (ax,) = canvas(ax, (columns, rows * HIGH + 0.3))
     highest = max(_extent(block[-1].shape)[0] for block in blocks)
     for i, block in enumerate(blocks):
         center = (i % columns + 0.5, -HIGH * (i // columns + 0.55))
@@ -302,7 +320,7 @@ def draw_blocks(model: nn.Module, *, ax: Axes | None = None) -> Figure:
     ax.set_title(f"{layers.model}: {_number(layers.parameters)} parameters", size=10)
     table = layers.table()
     title = f"{layers.model}, block by block"
-    return Figure(figure, (ax,), title, layers.alt, table.rows, table.header)
+    return Figure(mpl, (ax,), title, layers.alt, table.rows, table.header)
 
 
 def _draw_block(
@@ -354,18 +372,17 @@ def _layers(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
         style = "plain"
         if hasattr(node, "tensor_shape"):
             label, style = "logits" if node.name == "output-tensor" else "pixels", "tensor"
-        elif module := modules.get(node.compute_unit_id):
-            labels.append(label := f"{node.name} {_details(module)}".strip())
-            if n := sum(p.numel() for p in module.parameters()):
-                label, style = f"{label}\n{_number(n)} parameters", "weights"
         else:
-            labels.append(label := node.name)
+            module = modules.get(node.compute_unit_id, nn.Identity())  # none of a function
+            labels.append(label := f"{node.name} {_details(module)}".strip())
+            if n := _n_weights(module):
+                label, style = f"{label}\n{_number(n)} parameters", "weights"
         dot.node(names[node_id], label, **STYLES[style])
     for tail, head in traced.edge_list:
         shapes = [tail.tensor_shape] if hasattr(tail, "tensor_shape") else tail.output_shape
         shape = ", ".join(_size(shape[1:]) for shape in shapes)
         dot.edge(names[tail.node_id], names[head.node_id], f" {shape}")
-    return dot, _alt(layers.model, labels, layers.layers[-1].shape, layers.parameters)
+    return dot, layers.said_of(labels)
 
 
 def _autograd(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
@@ -377,27 +394,22 @@ def _autograd(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
     torchviz = _course("torchviz")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it compares versions by distutils
-        traced = torchviz.make_dot(logits, params=parameters)
-    names: dict[str, str] = {}  # torchviz's, which are memory addresses, to ours
-    operations, reached = 0, set()
-    dot = _digraph()
-    for tail, head, label in _dot_parts(traced.source):
-        for address in filter(None, (tail, head)):
-            names.setdefault(address, f"n{len(names)}")
-        if head:
-            dot.edge(names[tail], names[head])
-            continue
-        style, (what, _, size) = "plain", label.partition("\n")
-        if size:  # of a tensor
-            shape = tuple(map(int, re.findall(r"\d+", size)))
-            style, what = "weights", what or "tensor"
-            if names[tail] == "n0":
-                style, what, shape = "tensor", "logits", shape[1:]
+        nodes, edges = _read_dot(torchviz.make_dot(logits, params=parameters).source)
+    names = {address: f"n{i}" for i, address in enumerate(nodes)}  # ours do not change
+    dot, reached, operations = _digraph(), set(), 0
+    for address, label in nodes.items():
+        what, _, size = label.partition("\n")
+        if size:  # of a tensor: "(2, 10)"
+            sides, first = size.strip(" ()").split(", "), names[address] == "n0"
+            text = f"{what or 'tensor'}\n{' x '.join(sides)}"
+            text = f"logits\n{' x '.join(sides[1:])}" if first else text
+            dot.node(names[address], text, **STYLES["tensor" if first else "weights"])
             reached.add(what)
-            what = f"{what}\n{_size(shape)}"
         else:
+            dot.node(names[address], what, **STYLES["plain"])
             operations += 1
-        dot.node(names[tail], what, **STYLES[style])
+    for tail, head, _ in (*edges[1:], edges[0]):  # that of the logits last, as torchviz has it
+        dot.edge(names[tail], names[head])
     weights = [f"{name} {_size(p.shape)}" for name, p in parameters.items() if name in reached]
     alt = (
         f"Autograd graph of {layers.model}: from the logits, backward walks through {operations} "
@@ -428,12 +440,6 @@ def _render(source: str, form: str, renderer: str) -> bytes:
             if renderer != "auto":
                 raise ValueError(f"{name} does not draw here: {INSTALL}") from error
     return b""
-
-
-def _dot_parts(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, "", label) of each node and (from, to, label) of each edge."""
-    for tail, head, quoted, word in STATEMENT.findall(text):
-        yield tail, head, quoted.strip(" ") or word
 
 
 def _course(library: str) -> Any:
@@ -489,13 +495,9 @@ def _details(module: nn.Module) -> str:
     return ""
 
 
-def _alt(model: str, layers: list[str], shape: tuple[int, ...], n_parameters: int) -> str:
-    """Return what the layers of a model do, in words."""
-    end = f"{shape[0]} logits" if len(shape) == 1 else _size(shape)
-    return (
-        f"{model}: {count(len(layers), 'layer')} from pixels 1 x 28 x 28 to {end}, "
-        f"{_number(n_parameters)} parameters: {'; '.join(layers)}."
-    )
+def _n_weights(module: nn.Module) -> int:
+    """Return how many numbers it holds, frozen ones too."""
+    return sum(p.numel() for p in module.parameters())
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -1,14 +1,14 @@
-"""Pictures of what is inside a model: weights, feature maps, maps of a layer's output."""
+"""Figures of what is inside a model: weights, feature maps, maps of a layer's output."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as MplFigure
 from torch import Tensor, nn
 
 from digitlab.geometry import N_CLASSES
@@ -29,51 +29,57 @@ def plot_weights(
     titles: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Show the weights that lie on the pixels, one picture for each neuron or filter.
+    """Show the weights that lie on the pixels, one image for each neuron or filter.
 
     Args:
-        weights: a model, for the weights of its first layer; or float (M, 784), or filters
-            (M, 1, height, width).
+        weights: a model, for those of its first layer; or float (M, 784), or filters (M, 1, height,
+            width).
         n: the first `n` are shown, at most 256.
-        columns: pictures in a row.
-        titles: texts above the pictures; None for their numbers.
+        columns: images in a row.
+        titles: texts above the images; None for their numbers.
         ax: where to draw; None for a new figure.
 
     Raises:
-        ValueError: for a model without weights, or weights that make no picture.
+        ValueError: for a model without weights, or weights that make no image.
     """
+    array, what = _on_pixels(weights)
+    total, (height, width) = len(array), array.shape[1:]
+    array = array[: min(n, MOST_TILES)]
+    title = f"Weights of {count(total, what)}"
+    if len(array) < total:
+        title += f", the first {len(array)}"
+    texts = [str(i) for i in range(len(array))] if titles is None else titles
+    says, shades = _shades(array, signed=True)
+    columns = min(columns, len(array))
+    mpl, ax, _ = tiles(ax, array, columns, title=f"{title}\n{says}", texts=texts, **shades)
+    sizes = np.abs(array).mean(axis=(1, 2))
+    alt = (
+        f"{title}: images of {height} x {width} weights from {array.min():.2g} to {array.max():.2g}"
+        f", {array.mean():.2g} on average; number {sizes.argmax()} has the largest."
+    )
+    facts = np.stack([f(array, axis=(1, 2)) for f in (np.min, np.mean, np.max)], axis=1)
+    rows = [(i, *row) for i, row in enumerate(facts.astype(float).round(4).tolist())]
+    return Figure(mpl, (ax,), title, alt, rows, ("number", "lowest", "mean", "highest"))
+
+
+def _on_pixels(weights: nn.Module | Tensor) -> tuple[np.ndarray, str]:
+    """Return the weights as (M, height, width), and whether they are of neurons or filters."""
     if isinstance(weights, nn.Module):
         layers = (m for m in weights.modules() if isinstance(m, nn.Linear | nn.Conv2d))
         first = next(layers, None)
         if first is None:
             raise ValueError("this model has no linear layer and no convolution to show")
         weights = first.weight
-    array = weights.detach().float().cpu().numpy()
-    side = math.isqrt(array.shape[1]) if array.ndim == 2 else 0
-    if array.ndim == 2 and side**2 == array.shape[1]:
-        array = array.reshape(-1, 1, side, side)
+    array, what = weights.detach().float().cpu().numpy(), "filter"
+    if array.ndim == 2 and (side := math.isqrt(array.shape[1])) ** 2 == array.shape[1]:
+        array, what = array.reshape(-1, 1, side, side), "neuron"
     if array.ndim != 4 or array.shape[1] != 1 or not array.size:
         raise ValueError(
-            f"weights of shape {tuple(weights.shape)} make no pictures: "
+            f"weights of shape {tuple(weights.shape)} make no figure: "
             "pass (M, 784), or filters (M, 1, height, width) such as weight[:, :1]"
         )
     need_numbers(array, "weights")
-    total, (height, width) = len(array), array.shape[2:]
-    array = array[: min(n, MOST_TILES), 0]
-    title = f"Weights of {count(total, 'neuron') if side else count(total, 'filter')}"
-    if len(array) < total:
-        title += f", the first {len(array)}"
-    figure, ax = _shades(ax, array, columns, title=title, texts=titles, signed=True)
-    mean, sizes = array.mean(), np.abs(array).mean(axis=(1, 2))
-    alt = (
-        f"{title}: pictures of {height} x {width} weights from {array.min():.2g} to "
-        f"{array.max():.2g}, {mean:.2g} on average; number {sizes.argmax()} has the largest."
-    )
-    rows = [
-        (i, *(round(float(f(weight)), 4) for f in (np.min, np.mean, np.max)))
-        for i, weight in enumerate(array)
-    ]
-    return Figure(figure, (ax,), title, alt, rows, ("number", "lowest", "mean", "highest"))
+    return array[:, 0], what
 
 
 def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -> Figure:
@@ -88,6 +94,30 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
     Raises:
         ValueError: for the output of several digits, or values that are not numbers.
     """
+    array = _of_one_digit(output)
+    if array.ndim == 1:
+        title, strength = f"Output of {count(len(array), 'neuron')}", np.abs(array)
+        mpl, (ax,) = canvas(ax, (WIDTH, 2.6))
+        ax.set_title(title, size="medium")
+        _draw_neurons(ax, array)
+    else:
+        title, strength = count(len(array), "feature map"), np.abs(array).mean(axis=(1, 2))
+        title += f" of {array.shape[1]} x {array.shape[2]}"
+        title += f", the first {MOST_TILES}" if len(array) > MOST_TILES else ""
+        shown = array[:MOST_TILES]
+        says, shades = _shades(shown, signed=bool(array.min() < 0))
+        texts, columns = [str(i) for i in range(len(shown))], min(columns, len(shown))
+        mpl, ax, _ = tiles(ax, shown, columns, title=f"{title}\n{says}", texts=texts, **shades)
+    alt = (
+        f"{title}, values from {array.min():.2g} to {array.max():.2g}; number {strength.argmax()} "
+        f"is strongest; {(strength == 0).sum()} of {len(array)} are 0 everywhere."
+    )
+    rows = [(i, round(float(value), 4)) for i, value in enumerate(strength)]
+    return Figure(mpl, (ax,), title, alt, rows, ("number", "mean size"))
+
+
+def _of_one_digit(output: Tensor) -> np.ndarray:
+    """Return the output for one digit as (channels, height, width) or (neurons,)."""
     array = output.detach().float().cpu().numpy()
     if array.ndim in (2, 4):
         if len(array) != 1:
@@ -99,31 +129,19 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
             "(1, channels, height, width) nor neurons (1, neurons)"
         )
     need_numbers(array, "outputs")
-    strength = np.abs(array) if array.ndim == 1 else np.abs(array).mean(axis=(1, 2))
-    silent = np.flatnonzero(strength == 0)
-    if array.ndim == 1:
-        title = f"Output of {count(len(array), 'neuron')}"
-        figure, (ax,) = canvas(ax, (WIDTH, 2.6))
-        ax.set_title(title, size="medium")
-        if len(array) < 100:
-            ax.bar(range(len(array)), array, color=COLORS[0])
-        else:  # one shape is drawn many times quicker than as many bars
-            ax.stairs(array, np.arange(len(array) + 1) - 0.5, fill=True, color=COLORS[0])
-        ax.axhline(0, color="black", linewidth=0.8)
-        ax.set_xlabel("neuron")
-        ax.set_ylabel("output")
-        if len(array) <= 20:
-            ax.set_xticks(range(len(array)))
-    else:
-        size = f"{array.shape[1]} x {array.shape[2]}"
-        title = f"{count(len(array), 'feature map')} of {size}"
-        title += f", the first {MOST_TILES}" if len(array) > MOST_TILES else ""
-        signed = bool(array.min() < 0)
-        figure, ax = _shades(ax, array[:MOST_TILES], columns, title=title, signed=signed)
-    alt = f"{title}, values from {array.min():.2g} to {array.max():.2g}; number {strength.argmax()}"
-    alt += f" is strongest; {len(silent)} of {len(array)} are 0 everywhere."
-    rows = [(i, round(float(value), 4)) for i, value in enumerate(strength)]
-    return Figure(figure, (ax,), title, alt, rows, ("number", "mean size"))
+    return array
+
+
+def _draw_neurons(ax: Axes, array: np.ndarray) -> None:
+    """Draw a bar for each neuron."""
+    if len(array) < 100:
+        ax.bar(range(len(array)), array, color=COLORS[0])
+    else:  # one shape is drawn many times quicker than as many bars
+        ax.stairs(array, np.arange(len(array) + 1) - 0.5, fill=True, color=COLORS[0])
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set(xlabel="neuron", ylabel="output")
+    if len(array) <= 20:
+        ax.set_xticks(range(len(array)))
 
 
 def plot_map(
@@ -142,10 +160,6 @@ def plot_map(
     Raises:
         ValueError: for fewer than 3 or more than 10000 digits, or values that are not numbers.
     """
-    from sklearn.decomposition import PCA  # seconds that the other plots do not need
-    from sklearn.manifold import TSNE
-    from sklearn.neighbors import NearestNeighbors
-
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if len(output) != len(labels):
@@ -155,58 +169,57 @@ def plot_map(
             f"a map shows 3 to {MOST_POINTS} digits, not {len(output)}; "
             "take some of them, for example split.sample(1000)"
         )
-    points = output.detach().float().flatten(1).cpu().numpy()
-    need_numbers(points, "outputs")
-    way, names = "in the plane", ["", ""]
-    if points.shape[1] > 2 and method == "pca":
-        pca, way = PCA(2, random_state=0), "by PCA"
-        points = pca.fit_transform(points)
-        names = [
-            f"direction {i + 1} ({r:.0%} of variance)"
-            for i, r in enumerate(pca.explained_variance_ratio_)
-        ]
-    elif points.shape[1] > 2:
-        perplexity, way = min(30.0, (len(points) - 1) / 3), "by t-SNE"
-        points = TSNE(2, perplexity=perplexity, random_state=0).fit_transform(points)
-    figure, (ax,) = canvas(ax, (6.0, 5.4))
+    points, way, names = _in_the_plane(output, method)
+    mpl, (ax,) = canvas(ax, (6.0, 5.4))
     for digit in range(N_CLASSES):
         x, y = points[labels.numpy() == digit].T
         color = COLORS[digit % len(COLORS)]
         ax.scatter(x, y, marker=f"${digit}$", s=26, linewidths=0, color=color)
-    ax.set_xlabel(names[0])
-    ax.set_ylabel(names[1])
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set(xlabel=names[0], ylabel=names[1], xticks=[], yticks=[])
     title = f"{count(len(points), 'digit')} {way}"
     ax.set_title(title, size="medium")
+    rows = [(int(label), *xy) for label, xy in zip(labels, points.round(3).tolist(), strict=True)]
+    alt = f"{title}: {_neighbours(points, labels)}."
+    return Figure(mpl, (ax,), title, alt, rows, ("label", "x", "y"))
+
+
+def _in_the_plane(output: Tensor, method: str) -> tuple[np.ndarray, str, Sequence[str]]:
+    """Return a point for each digit, (N, 2), how it was found, and the names of the axes."""
+    from sklearn.decomposition import PCA  # seconds that the other plots do not need
+    from sklearn.manifold import TSNE
+
+    points = output.detach().float().flatten(1).cpu().numpy()
+    need_numbers(points, "outputs")
+    if points.shape[1] <= 2:
+        return points, "in the plane", ("", "")
+    if method == "tsne":
+        perplexity = min(30.0, (len(points) - 1) / 3)
+        tsne = TSNE(2, perplexity=perplexity, random_state=0)
+        return tsne.fit_transform(points), "by t-SNE", ("", "")
+    pca = PCA(2, random_state=0)
+    points, shares = pca.fit_transform(points), pca.explained_variance_ratio_
+    names = [f"direction {i} ({share:.0%} of variance)" for i, share in enumerate(shares, start=1)]
+    return points, "by PCA", names
+
+
+def _neighbours(points: np.ndarray, labels: Tensor) -> str:
+    """Say how many digits lie next to one of their own class, and which classes mix."""
+    from sklearn.neighbors import NearestNeighbors
+
     _, places = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
     matrix = confusion_matrix(labels[torch.from_numpy(places[:, 0])], labels)
-    mixed = matrix - matrix.diagonal().diag()
     alike = 100 * int(matrix.trace()) / len(points)
-    alt = f"{title}: {alike:.0f} % of them lie next to one of their own class"
+    text = f"{alike:.0f} % of them lie next to one of their own class"
+    mixed = matrix - matrix.diagonal().diag()
     if mixed.any():
         a, b = divmod(int((mixed + mixed.T).argmax()), N_CLASSES)
-        alt += f"; most mixed are {a} and {b}"
-    rows = [(int(label), *xy) for label, xy in zip(labels, points.round(3).tolist(), strict=True)]
-    return Figure(figure, (ax,), title, f"{alt}.", rows, ("label", "x", "y"))
+        text += f"; most mixed are {a} and {b}"
+    return text
 
 
-def _shades(
-    ax: Axes | None,
-    array: np.ndarray,
-    columns: int,
-    *,
-    title: str,
-    texts: Sequence[str] | None = None,
-    signed: bool,
-) -> tuple[MplFigure, Axes]:
-    """Draw values as tiles with texts or numbers; say in the title what their colours mean."""
-    texts = [str(i) for i in range(len(array))] if texts is None else texts
-    columns = min(columns, len(array))
+def _shades(array: np.ndarray, *, signed: bool) -> tuple[str, dict[str, Any]]:
+    """Return what the colours of these values mean, in words and for `tiles`."""
     most = float(np.quantile(np.abs(array), 0.995)) or 1.0  # a few extremes would hide the rest
-    limits = (-most, most) if signed else (0.0, most)
-    dark, light = ("blue", "yellow") if signed else ("black", "white")
-    title += f"\n{dark}: {limits[0]:.2g}, {light}: {most:.2g}"
-    cmap = "cividis" if signed else "gray"
-    figure, ax, _ = tiles(ax, array, columns, title=title, texts=texts, cmap=cmap, limits=limits)
-    return figure, ax
+    low, dark, light = (-most, "blue", "yellow") if signed else (0.0, "black", "white")
+    says = f"{dark}: {low:.2g}, {light}: {most:.2g}"
+    return says, {"cmap": "cividis" if signed else "gray", "limits": (low, most)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,34 +24,26 @@ def plot_page(page: Page, *, ax: Axes | None = None) -> Figure:
         ax: where to draw; None for a new figure.
     """
     width, height = page.size
-    figure, (ax,) = canvas(ax, (WIDTH, 0.4 + WIDTH * min(height / width, 1.3)))
+    mpl, (ax,) = canvas(ax, (WIDTH, 0.4 + WIDTH * min(height / width, 1.3)))
     ax.imshow(page.picture, extent=(0, width, height, 0))
     ax.set_axis_off()
-    for digit in page:
+    rows, sure = [], [digit.prediction.probability for digit in page]
+    for digit, p in zip(page, sure, strict=True):
         left, top, wide, high = digit.box
-        sure = digit.prediction.probability >= 0.9
-        color, style = (COLORS[0], "-") if sure else (COLORS[1], "--")
+        color, style = (COLORS[0], "-") if p >= 0.9 else (COLORS[1], "--")
         box = Rectangle((left, top), wide, high, fill=False, color=color, linestyle=style)
         ax.add_patch(box)
-        ax.annotate(
-            f"{digit.prediction.digit}  {digit.prediction.probability:.0%}",
-            (left, top),
-            (0, 2),
-            textcoords="offset points",
-            size=8,
-            color="white",
-            bbox={"facecolor": color, "edgecolor": "none", "pad": 1},
-        )
+        text = f"{digit.prediction.digit}  {p:.0%}"
+        label = {"facecolor": color, "edgecolor": "none", "pad": 1}
+        above: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "bbox": label}
+        ax.annotate(text, (left, top), size=8, color="white", **above)
+        rows.append((digit.row + 1, digit.prediction.digit, round(p, 3), *digit.box))
     title = f"{count(len(page), 'digit')} on this page"
     ax.set_title(title, size="medium")
-    rows = [
-        (d.row + 1, d.prediction.digit, round(d.prediction.probability, 3), *d.box) for d in page
-    ]
     said = " / ".join(page.text.splitlines())
-    least = min(d.prediction.probability for d in page)
-    alt = f"{title}, row by row: {said}. The least sure has a probability of {least:.0%}."
+    alt = f"{title}, row by row: {said}. The least sure has a probability of {min(sure):.0%}."
     header = ("row", "digit", "probability", "left", "top", "width", "height")
-    return Figure(figure, (ax,), title, alt, rows, header)
+    return Figure(mpl, (ax,), title, alt, rows, header)
 
 
 def plot_steps(steps: Mapping[str, np.ndarray], *, columns: int = 6) -> Figure:
@@ -59,7 +52,7 @@ def plot_steps(steps: Mapping[str, np.ndarray], *, columns: int = 6) -> Figure:
     Args:
         steps: name of each step -> grey values uint8 (height, width), as `predict` and `digitize`
             keep them in `.steps`, or colours uint8 (height, width, 3).
-        columns: pictures in a row.
+        columns: steps in a row.
 
     Raises:
         ValueError: for no steps.
@@ -70,8 +63,8 @@ def plot_steps(steps: Mapping[str, np.ndarray], *, columns: int = 6) -> Figure:
     n_rows = -(-len(steps) // columns)
     tallest = max(values.shape[0] / values.shape[1] for values in steps.values())
     height = n_rows * (0.5 + WIDTH / columns * min(tallest, 1))
-    figure = MplFigure(figsize=(WIDTH, height), layout="constrained")
-    places = figure.subplots(n_rows, columns, squeeze=False).flatten()
+    mpl = MplFigure(figsize=(WIDTH, height), layout="constrained")
+    places = mpl.subplots(n_rows, columns, squeeze=False).flatten()
     for axis in places:
         axis.set_axis_off()
     for axis, (name, values) in zip(places, steps.items(), strict=False):
@@ -82,4 +75,4 @@ def plot_steps(steps: Mapping[str, np.ndarray], *, columns: int = 6) -> Figure:
     said = [f"{name} ({height} x {width}, mean {mean})" for name, height, width, mean in rows]
     alt = f"{title}: {', then '.join(said)}."
     axes = tuple(places[: len(steps)])
-    return Figure(figure, axes, title, alt, rows, ("step", "height", "width", "mean"))
+    return Figure(mpl, axes, title, alt, rows, ("step", "height", "width", "mean"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,14 +17,14 @@ from digitlab.show.figure import PERCENT, WIDTH, Figure, canvas, count, look, ne
 from digitlab.trainer import History
 
 METRICS = ("loss", "accuracy")
+PARTS = {"train": "training", "valid": "validation"}
 MOST_PAIRS = 4  # of curves that the eye can follow
+Seeds = History | Sequence[History]
+Histories = Seeds | Mapping[str, Seeds]
 
 
 def plot_history(
-    history: History | Sequence[History] | Mapping[str, History | Sequence[History]],
-    *,
-    metric: str | None = None,
-    ax: Axes | None = None,
+    history: Histories, *, metric: str | None = None, ax: Axes | None = None
 ) -> Figure:
     """Show loss and accuracy after each epoch, on training and on validation digits.
 
@@ -41,42 +43,25 @@ def plot_history(
     if ax is not None and metric is None:
         raise ValueError("one ax holds one metric: add metric='loss' or metric='accuracy'")
     runs = _runs(history)
-    parts = {"train": "training", "valid": "validation"}
-    if len(runs) > MOST_PAIRS and all(h.valid_loss for seeds in runs.values() for h in seeds):
-        del parts["train"]
-    metrics = [metric] if metric else list(METRICS)
-    figure, axes = canvas(ax, (WIDTH if len(metrics) == 2 else 4.5, 3.2), len(metrics))
-    facts: list[str] = []
-    rows: list[tuple[object, ...]] = []
+    metrics = [metric] if metric else METRICS
+    mpl, axes = canvas(ax, (4.5 if metric else WIDTH, 3.2), len(metrics))
+    curves = {name: list(_curves(runs, name)) for name in metrics}
     for axis, name in zip(axes, metrics, strict=True):
-        for number, (run, seeds) in enumerate(runs.items()):
-            for part, words in parts.items():
-                curves = _curves(seeds, f"{part}_{name}")
-                if not curves.size:
-                    continue
-                place = number if len(runs) > 1 else ("train", "valid").index(part)
-                _draw_curves(axis, curves, place, dashed=part == "valid", label=words)
-                subject = f"{run}: {words} {name}" if run else f"{words} {name}"
-                if (part, name, len(runs)) == ("valid", "loss", 1):
-                    _mark_lowest(axis, curves.mean(axis=0))
-                if len(runs) == 1 or part == "valid" or not all(h.valid_loss for h in seeds):
-                    facts.append(f"{subject} {_course(curves, up=name == 'accuracy')}")
-                means = curves.mean(axis=0).round(4).tolist()
-                rows += [(subject, epoch, value) for epoch, value in enumerate(means, start=1)]
-        _style_epochs(axis, name)
-        values = np.concatenate([np.ravel(line.get_ydata()) for line in axis.get_lines()])
-        if not np.isfinite(values).all():
-            axis.set_title(f"{name.capitalize()} (gaps: not a finite number)", size="medium")
-        if name == "accuracy":
-            axis.yaxis.set_major_formatter(PERCENT)
-    _legend(figure if ax is None else axes[0], axes[0], list(runs))
+        _draw_metric(axis, name, curves[name])
+    _legend(mpl if ax is None else axes[0], axes[0], list(runs))
     n_epochs = max(min(map(len, seeds)) for seeds in runs.values())
     title = f"{' and '.join(metrics)} over {count(n_epochs, 'epoch')}".capitalize()
     if len(runs) > 1:
         title += f" of {', '.join(runs)}"
-    alt = "; ".join(facts)
-    alt = f"{title}. {alt[:1].upper()}{alt[1:]}."
-    return Figure(figure, tuple(axes), title, alt, rows, ("curve", "epoch", "value"))
+    drawn = [curve for name in metrics for curve in curves[name]]
+    facts = "; ".join(f"{curve.name} {_course(curve)}" for curve in drawn if curve.told)
+    rows = [
+        (curve.name, epoch, round(value, 4))
+        for curve in drawn
+        for epoch, value in enumerate(curve.mean.tolist(), start=1)
+    ]
+    alt = f"{title}. {facts[:1].upper()}{facts[1:]}."
+    return Figure(mpl, tuple(axes), title, alt, rows, ("curve", "epoch", "value"))
 
 
 def plot_lr(lr: History | Sequence[float], *, ax: Axes | None = None) -> Figure:
@@ -93,60 +78,92 @@ def plot_lr(lr: History | Sequence[float], *, ax: Axes | None = None) -> Figure:
     if not values:
         raise ValueError("there is no learning rate to show; train at least one epoch first")
     need_numbers(np.array(values), "learning rates")
-    figure, (ax,) = canvas(ax, (4.5, 2.8))
-    _draw_curves(ax, np.array([values], float), 0, dashed=False, label="learning rate")
+    mpl, (ax,) = canvas(ax, (4.5, 2.8))
+    _draw_curve(ax, _Curve("learning rate", np.array([values], float), "train", "lr", 0))
     _style_epochs(ax, "learning rate")
-    ax.set_xlabel(unit)
-    ax.set_ylim(bottom=0)
+    ax.set(xlabel=unit, ylim=(0, None))
     title = f"Learning rate over {count(len(values), unit)}"
-    top = int(np.argmax(values))
     alt = f"{title}: {values[0]:.3g} at first, {values[-1]:.3g} at last"
-    if values[top] > max(values[0], values[-1]):
-        alt += f", highest at {unit} {top + 1} with {values[top]:.3g}"
+    if (top := max(values)) > max(values[0], values[-1]):
+        alt += f", highest at {unit} {values.index(top) + 1} with {top:.3g}"
     rows = list(enumerate(values, start=1))
-    return Figure(figure, (ax,), title, f"{alt}.", rows, (unit, "learning rate"))
+    return Figure(mpl, (ax,), title, f"{alt}.", rows, (unit, "learning rate"))
 
 
-def _runs(
-    history: History | Sequence[History] | Mapping[str, History | Sequence[History]],
-) -> dict[str, list[History]]:
+def _runs(history: Histories) -> dict[str, list[History]]:
     """Bring one history, several seeds or several runs to one form, and check it."""
     named = history if isinstance(history, Mapping) else {"": history}
-    runs = {
-        name: [seeds] if isinstance(seeds, History) else list(seeds)
-        for name, seeds in named.items()
-    }
+    runs = {n: [h] if isinstance(h, History) else list(h) for n, h in named.items()}
     if not runs or not all(seeds and all(map(len, seeds)) for seeds in runs.values()):
         raise ValueError("there is a history without an epoch; train at least one epoch first")
     return runs
 
 
-def _curves(seeds: list[History], field: str) -> np.ndarray:
-    """Return one curve for each seed, (seeds, epochs); empty where it was not measured."""
-    curves = [getattr(history, field) for history in seeds]
-    return np.array([curve[: min(map(len, curves))] for curve in curves], float)
+@dataclass(frozen=True)
+class _Curve:
+    """Hold one line of a figure, its band, and whether the alternative text speaks of it."""
+
+    name: str
+    values: np.ndarray  # (seeds, epochs)
+    part: str
+    metric: str
+    number: int  # of its colour and marker
+    told: bool = True
+    marked: bool = False  # at its lowest point
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.values.mean(axis=0)
 
 
-def _draw_curves(axis: Axes, curves: np.ndarray, number: int, *, dashed: bool, label: str) -> None:
-    """Draw the mean of the curves in a band from the lowest to the highest."""
-    epochs = np.arange(1, curves.shape[1] + 1)
-    (line,) = axis.plot(epochs, curves.mean(axis=0), label=label, markersize=4, **look(number))
-    line.set(linestyle="--" if dashed else "-", markevery=max(1, len(epochs) // 10))
-    if len(curves) > 1:
-        low, high = curves.min(axis=0), curves.max(axis=0)
+def _curves(runs: Mapping[str, list[History]], metric: str) -> Iterator[_Curve]:
+    """Return what is drawn of one metric, without what was not measured."""
+    validated = {run: all(h.valid_loss for h in seeds) for run, seeds in runs.items()}
+    crowded = len(runs) > MOST_PAIRS and all(validated.values())
+    for place, (run, seeds) in enumerate(runs.items()):
+        for part in ("valid",) if crowded else PARTS:
+            values = [getattr(history, f"{part}_{metric}") for history in seeds]
+            n_epochs = min(map(len, values))
+            if not n_epochs:
+                continue
+            name = f"{run}: {PARTS[part]} {metric}" if run else f"{PARTS[part]} {metric}"
+            number = place if len(runs) > 1 else [*PARTS].index(part)
+            told = len(runs) == 1 or part == "valid" or not validated[run]
+            marked = len(runs) == 1 and (part, metric) == ("valid", "loss")
+            array = np.array([curve[:n_epochs] for curve in values], float)
+            yield _Curve(name, array, part, metric, number, told, marked)
+
+
+def _draw_metric(axis: Axes, metric: str, curves: Sequence[_Curve]) -> None:
+    """Draw loss or accuracy over the epochs."""
+    for curve in curves:
+        _draw_curve(axis, curve)
+        if curve.marked:
+            _mark_lowest(axis, curve.mean)
+    _style_epochs(axis, metric)
+    if not all(np.isfinite(curve.mean).all() for curve in curves):
+        axis.set_title(f"{metric.capitalize()} (gaps: not a finite number)", size="medium")
+    if metric == "accuracy":
+        axis.yaxis.set_major_formatter(PERCENT)
+
+
+def _draw_curve(axis: Axes, curve: _Curve) -> None:
+    """Draw the mean of the seeds in a band from the lowest to the highest."""
+    epochs = np.arange(1, curve.values.shape[1] + 1)
+    (line,) = axis.plot(epochs, curve.mean, markersize=4, **look(curve.number))
+    line.set(label=PARTS[curve.part], linestyle="--" if curve.part == "valid" else "-")
+    line.set_markevery(max(1, len(epochs) // 10))
+    if len(curve.values) > 1:
+        low, high = curve.values.min(axis=0), curve.values.max(axis=0)
         axis.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
 
 
 def _mark_lowest(axis: Axes, values: np.ndarray) -> None:
     """Say where the curve turns upwards, if it does."""
     if np.isfinite(values).all() and (best := int(values.argmin())) < len(values) - 1:
+        place: dict[str, Any] = {"textcoords": "offset points", "arrowprops": {"arrowstyle": "-"}}
         axis.annotate(
-            f"lowest: epoch {best + 1}",
-            (best + 1, values[best]),
-            (0, 28),
-            textcoords="offset points",
-            ha="center",
-            arrowprops={"arrowstyle": "-"},
+            f"lowest: epoch {best + 1}", (best + 1, values[best]), (0, 28), ha="center", **place
         )
 
 
@@ -175,9 +192,9 @@ def _legend(where: MplFigure | Axes, axis: Axes, runs: list[str]) -> None:
         where.legend(handles, labels)
 
 
-def _course(curves: np.ndarray, *, up: bool) -> str:
+def _course(curve: _Curve) -> str:
     """Say in words how the mean curve runs: where it starts, turns and ends."""
-    values = curves.mean(axis=0)
+    values, up = curve.mean, curve.metric == "accuracy"
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         return f"is not a finite number from epoch {bad[0] + 1} on"
@@ -198,7 +215,7 @@ def _course(curves: np.ndarray, *, up: bool) -> str:
         text = f"{worse} from {first} to {last}"
     else:
         text = f"{better} from {first} to {turn} and {worse} after epoch {best + 1} to {last}"
-    if len(curves) > 1:
-        low, high = say(curves[:, -1].min()), say(curves[:, -1].max())
-        text += f" (mean of {len(curves)} seeds, which end between {low} and {high})"
+    if len(ends := curve.values[:, -1]) > 1:
+        low, high = say(ends.min()), say(ends.max())
+        text += f" (mean of {len(ends)} seeds, which end between {low} and {high})"
     return text

@@ -73,8 +73,8 @@ class AugmentExplorer(Explorer):
         self._draw()
 
     def snapshot(self) -> Figure:
-        picture = plot_augment(self.split, self.augment, columns=9, seed=self.seed)
-        return dataclasses.replace(picture, alt=f"{self.code}. {picture.alt}")
+        figure = plot_augment(self.split, self.augment, columns=9, seed=self.seed)
+        return dataclasses.replace(figure, alt=f"{self.code}. {figure.alt}")
 
 
 def _slider(name: str) -> Slider:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 import torch
 from ipywidgets import HTML
 from matplotlib.figure import Figure as MplFigure
+from torch import Tensor
 
 from digitlab.data import Split
 from digitlab.geometry import N_CLASSES
@@ -18,7 +18,8 @@ from digitlab.show.digits import plot_digits
 from digitlab.show.figure import Figure, count, frame, only_words
 from digitlab.show.results import need_same_digits, plot_confusion
 from digitlab.widgets.base import Explorer, sheet, show
-from digitlab.widgets.controls import Choice, Slider, labelled, row
+from digitlab.widgets.controls import Choice, labelled, row
+from digitlab.widgets.pager import Pager
 
 COLUMNS = 3
 PER_PAGE = 4 * COLUMNS
@@ -59,7 +60,7 @@ class ConfusionExplorer(Explorer):
         self.read_as = Choice(options=CLASSES, value=cell[1], description="Read as")
         self.kind = Choice(options=KINDS, description="Show")
         self.order = Choice(options=ORDERS, description="Order")
-        self.page = Slider(min=1, value=1, description="Page")
+        self.page = Pager(PER_PAGE, self._draw)
         self._all = _small_matrix(result)
         self._matrix, self._digits = HTML(), HTML()
         choices = [self.truth, self.read_as, self.kind, self.order]
@@ -67,7 +68,10 @@ class ConfusionExplorer(Explorer):
         self._choose()
         for control in choices:
             control.observe(self._choose, "value")
-        self.page.observe(self._draw, "value")
+
+    @property
+    def positions(self) -> Tensor:
+        return self.page.positions
 
     def _choose(self, _: object = None) -> None:
         """Find the digits of the cell and show their first page."""
@@ -82,16 +86,10 @@ class ConfusionExplorer(Explorer):
         positions = chosen.nonzero()[:, 0]
         sure = self._probabilities[positions].amax(dim=1)
         order = sure.argsort(descending=self.order.value == "surest first", stable=True)
-        self.positions = positions[order]
-        n_pages = max(1, math.ceil(len(positions) / PER_PAGE))
         show(self._matrix, self._plot_matrix())
-        turned = self.page.value > 1
-        self.page.value = 1  # draws where another page was shown
-        self.page.max, self.page.unit = n_pages, f"of {n_pages}"
-        if not turned:
-            self._draw()
+        self.page.choose(positions[order])
 
-    def _draw(self, _: object = None) -> None:
+    def _draw(self) -> None:
         show(self._digits, self._plot_digits())
 
     @property
@@ -113,28 +111,26 @@ class ConfusionExplorer(Explorer):
         return dataclasses.replace(self._all, alt=f"{self._all.alt} Framed: {self._cell}.")
 
     def _plot_digits(self) -> Figure:
-        n = len(self.positions)
+        n, shown, first = len(self.positions), self.page.shown, self.page.first
         if not n:
             return only_words(f"There is no digit here:\n{self._cell}")
-        first = PER_PAGE * (int(self.page.value) - 1)
-        shown = self.positions[first : first + PER_PAGE]
-        picture = plot_digits(
+        figure = plot_digits(
             self.split.pick(shown),
             probabilities=self._probabilities[shown],
             columns=COLUMNS,
             title=f"{count(n, 'digit')}, {self.order.value}:\n{self._cell}",
         )
-        alt = f"{first + 1} to {first + len(shown)} of {picture.alt}"
-        return dataclasses.replace(picture, alt=alt.replace("\n", " "))
+        alt = f"{first + 1} to {first + len(shown)} of {figure.alt}"
+        return dataclasses.replace(figure, alt=alt.replace("\n", " "))
 
     def snapshot(self) -> Figure:
         return sheet([[self._plot_matrix(), self._plot_digits()]], "Confusion explorer")
 
 
 def _small_matrix(result: Result) -> Figure:
-    figure = MplFigure(figsize=(3.0, 3.2))
-    ax = figure.add_axes((0.15, 0.13, 0.83, 0.79))  # constrained layout takes twice the time
-    picture = plot_confusion(result, ax=ax)
+    mpl = MplFigure(figsize=(3.0, 3.2))
+    ax = mpl.add_axes((0.15, 0.13, 0.83, 0.79))  # constrained layout takes twice the time
+    figure = plot_confusion(result, ax=ax)
     for text in ax.texts:
         text.set_fontsize(6)
-    return picture
+    return figure

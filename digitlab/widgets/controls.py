@@ -43,6 +43,10 @@ class Slider(_Control):
     def _move_inside(self, _: object) -> None:
         self.value = min(max(self.value, self.min), self.max)
 
+    def end_at(self, last: int) -> None:
+        """Reach to `last`, and say so beside the number."""
+        self.max, self.unit = last, f"of {last}"
+
 
 class Choice(_Control):
     """Hold the value of one of the options; new options without it set it to their first.

@@ -88,10 +88,10 @@ class LayerExplorer(Explorer):
         position = int(self.position.value)
         image, label = self.split.images[position], int(self.split.labels[position])
         ax = MplFigure(figsize=(1.7, 1.9), layout="constrained").subplots()
-        picture = plot_digit(image, values=False, ax=ax)
+        figure = plot_digit(image, values=False, ax=ax)
         ax.set_axis_off()
         ax.set_title(f"a {label}", size="medium")
-        return dataclasses.replace(picture, alt=f"Position {position}, a {label}: {picture.alt}")
+        return dataclasses.replace(figure, alt=f"Position {position}, a {label}: {figure.alt}")
 
     def _plot_filters(self) -> Figure:
         layer, channel = self._layer, int(self.channel.value)
@@ -104,7 +104,7 @@ class LayerExplorer(Explorer):
         )
 
     def _no_filters(self) -> str:
-        """Say why there is no picture of this layer's weights."""
+        """Say why there is no figure of this layer's weights."""
         shapes = [" x ".join(map(str, weight.shape)) for weight in self._layer.parameters()]
         if not shapes:
             return f"{self.layer.value} has no weights: it learns nothing."
@@ -123,12 +123,12 @@ class LayerExplorer(Explorer):
 
 
 def _n_channels(layer: nn.Module) -> int:
-    """Return how many inputs the layer has filters for; 0 where its weights make no pictures."""
+    """Return how many inputs the layer has filters for; 0 where its weights make no figure."""
     if isinstance(layer, nn.Conv2d):
         return layer.weight.shape[1]
     return int(isinstance(layer, nn.Linear) and layer.in_features == SIZE**2)
 
 
 def _columns(n: int, width: int) -> int:
-    """Return how many pictures of this width in pixels go in a row: many of them stay low."""
+    """Return how many images of this width in pixels go in a row: many of them stay low."""
     return 8 if n <= 32 else max(8, min(16, 345 // (width + max(1, width // 14))))

@@ -26,7 +26,7 @@ from digitlab.show.figure import COLORS, PERCENT, WIDTH, Figure, img_tag
 from digitlab.widgets.base import Explorer
 
 SIDE = 280  # pixels of the sheet
-TILE = 84  # pixels of a step's picture: three for each of 28
+TILE = 84  # pixels of a step's image: three for each of 28
 STEPS_HELP = (
     "From the drawing to the 28 x 28 pixels that the model sees; untick a step to leave it out:"
 )
@@ -91,10 +91,10 @@ class DigitPad(Explorer):
             for name, step in STEPS.items()
             if step.optional
         }
-        self._pictures = {name: HTML() for name in ("picture", *STEPS)}
+        self._tiles = {name: HTML() for name in ("picture", *STEPS)}
         columns = [
-            VBox([picture, self.switches.get(name) or Label(name)])
-            for name, picture in self._pictures.items()
+            VBox([tile, self.switches.get(name) or Label(name)])
+            for name, tile in self._tiles.items()
         ]
         steps = HBox(columns).add_class("digit-steps")
         super().__init__([self.drawing, Label(STEPS_HELP), steps])
@@ -142,11 +142,11 @@ class DigitPad(Explorer):
         self._show_steps()
 
     def _show_steps(self, _: object = None) -> None:
-        """Show a picture of each step; while a line is drawn that would hold up the answers."""
+        """Show each step; while a line is drawn that would hold up the answers."""
         if self.drawing.unfinished:
             return
         steps = self.digitized.steps if self.digitized else {}
-        for name, place in self._pictures.items():
+        for name, place in self._tiles.items():
             place.value = _tile(name, steps.get(name))
 
     def _say(self, probabilities: list[float], message: str) -> None:
@@ -154,29 +154,26 @@ class DigitPad(Explorer):
             self.drawing.probabilities, self.drawing.message = probabilities, message
 
     def snapshot(self) -> Figure:
-        """Return a picture of the drawing, the steps and the probabilities."""
+        """Return a figure of the drawing, the steps and the probabilities."""
         steps = self.digitized.steps if self.digitized else {}
-        figure = MplFigure(figsize=(WIDTH, 3.6), layout="constrained")
-        grid = figure.add_gridspec(2, 1, height_ratios=(2, 1))
-        upper, lower = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
+        mpl = MplFigure(figsize=(WIDTH, 3.6), layout="constrained")
+        grid = mpl.add_gridspec(2, 1, height_ratios=(2, 1))
+        upper, lower = mpl.add_subfigure(grid[0]), mpl.add_subfigure(grid[1])
         paper, bars = upper.subplots(1, 2, width_ratios=(1, 2))
         paper.imshow(self.image, cmap="gray", vmin=0, vmax=255)
         paper.set(xticks=[], yticks=[])
-        probabilities = self.drawing.probabilities or [0.0] * N_CLASSES
-        bars.bar(range(N_CLASSES), probabilities, color=COLORS[0])
+        bars.bar(range(N_CLASSES), self.drawing.probabilities or [0.0] * N_CLASSES, color=COLORS[0])
         bars.set(xticks=range(N_CLASSES), ylim=(0, 1), xlabel="digit")
         bars.set_title(fill(self.drawing.message, 45))
         bars.yaxis.set_major_formatter(PERCENT)
-        for i, (name, grey) in enumerate(steps.items()):
-            axis = lower.add_subplot(1, len(steps), i + 1)
+        for i, (name, grey) in enumerate(steps.items(), start=1):
+            axis = lower.add_subplot(1, len(steps), i)
             axis.imshow(grey, cmap="gray", vmin=0, vmax=255)
             axis.set_title(fill(name, 8), size="small")
             axis.set_axis_off()
         alt = f"Drawing pad. {self.drawing.message}. Steps: {', '.join(steps) or 'none'}."
         rows = [(digit, round(p, 4)) for digit, p in enumerate(self.drawing.probabilities)]
-        return Figure(
-            figure, tuple(figure.axes), "drawing pad", alt, rows, ("digit", "probability")
-        )
+        return Figure(mpl, tuple(mpl.axes), "drawing pad", alt, rows, ("digit", "probability"))
 
 
 def _example() -> np.ndarray:
@@ -213,7 +210,7 @@ def _in_words(prediction: Prediction) -> str:
 
 
 def _tile(name: str, grey: np.ndarray | None) -> str:
-    """Return one step's picture as HTML; matplotlib would be too slow for each line drawn."""
+    """Return one step as HTML; matplotlib would be too slow for each line drawn."""
     if grey is None:
         return "<span>left out</span>"
     way = Image.Resampling.NEAREST if max(grey.shape) < TILE else Image.Resampling.BOX

@@ -11,14 +11,15 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import torch
 from ipywidgets import HTML, Button, HBox
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as MplFigure
 from PIL import Image
 from torch import nn
 
-from digitlab.data import Digits
-from digitlab.inference import evaluate
+from digitlab.data import Digits, batches
+from digitlab.inference import Result, judge, read_logits
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
 from digitlab.show.figure import COLORS, DPI, PERCENT, Figure, count, img_tag, need_digits
@@ -28,7 +29,7 @@ from digitlab.widgets.controls import Choice, Slider, labelled, row
 
 RATES = [float(f"{digit}e{power}") for power in range(-4, 1) for digit in (1, 2, 5)] + [10.0]
 BATCH_SIZES = [16, 32, 64, 128, 256, 512]
-TELL, DRAW = 0.2, 1.0  # seconds from one sentence to the next, and from one picture to the next
+TELL, DRAW = 0.2, 1.0  # seconds from one sentence to the next, and from one figure to the next
 WINDOW = 20  # batches whose mean is one point of a curve
 
 
@@ -59,11 +60,10 @@ class TrainingDesk(Explorer):
         self._loop = _running_loop()  # the kernel's, where cells run
         self._going = asyncio.Event()  # cleared while paused
         self._steps: list[Step] = []
-        self._curves = _Curves(1)
+        self._curves, self._where = _Curves(1), ""
         self._told = self._drawn = 0.0  # when, in seconds
-        self.recipe = Choice(
-            options=labelled(RECIPES), value=RECIPES[recipe].name, description="Recipe"
-        )
+        self.recipe = Choice(options=labelled(RECIPES), description="Recipe")
+        self.recipe.value = RECIPES[recipe].name
         self.lr = Choice(options=labelled(RATES), description="Learning rate")
         self.batch_size = Choice(options=labelled(BATCH_SIZES), description="Batch size")
         self.epochs = Slider(min=1, max=20, description="Epochs")
@@ -71,9 +71,9 @@ class TrainingDesk(Explorer):
         self.pause = Button(description="Pause")
         self.stop = Button(description="Stop")
         self._settings = [self.recipe, self.lr, self.batch_size, self.epochs]
-        self._status, self._picture = HTML(), HTML()
+        self._status, self._figure = HTML(), HTML()
         buttons = HBox([self.start, self.pause, self.stop])
-        super().__init__([row(*self._settings), buttons, self._status, self._picture])
+        super().__init__([row(*self._settings), buttons, self._status, self._figure])
         self._take_settings()
         self._build()  # torch takes a second to make its first optimizer; better here than later
         self._switch(training=False)
@@ -113,27 +113,16 @@ class TrainingDesk(Explorer):
         self._going.set()
         self._steps = []
         self._trainer = trainer = self._build()
-        epochs = int(self.epochs.value)
-        self._curves = _Curves(epochs)
+        self._curves = _Curves(int(self.epochs.value))
         self._switch(training=True)
         try:
-            with closing(trainer.steps(self.digits.train, epochs=epochs)) as steps:
-                for step in steps:
-                    self._steps.append(step)
-                    where = f"epoch {step.epoch} of {epochs}"
-                    batch = f"batch {step.batch} of {step.n_batches}, loss {step.loss:.2f}"
-                    await self._let_others_run(f"{where}, {batch}")
-                    if step.batch == step.n_batches:
-                        await self._judge(trainer, where)
-            share = 100 * trainer.history.valid_accuracy[-1]
-            n = len(self.digits.valid)
-            self._say(f"Done: {share:.2f} % of {n} validation digits are read correctly.")
+            await self._train(trainer, int(self.epochs.value))
         except asyncio.CancelledError:
-            trainer.history.stopped = f"stopped in {where}, {batch}"
-            self._say(f"Training {trainer.history.stopped}; what was learned is kept.")
+            self.history.stopped = f"stopped in {self._where}"
+            self._say(f"Training {self.history.stopped}; what was learned is kept.")
             raise
         except Exception as error:
-            trainer.history.stopped = str(error)
+            self.history.stopped = str(error)
             self._say(f"The training ended: {error}.")
             if not isinstance(error, FloatingPointError):
                 raise
@@ -141,26 +130,36 @@ class TrainingDesk(Explorer):
             trainer.trained.eval()
             self._switch(training=False)
             self._draw()
-        return trainer.history
+        return self.history
+
+    async def _train(self, trainer: Trainer, epochs: int) -> None:
+        """Do all steps, and judge each epoch by the validation digits."""
+        with closing(trainer.steps(self.digits.train, epochs=epochs)) as steps:
+            for step in steps:
+                self._steps.append(step)
+                batch = f"batch {step.batch} of {step.n_batches}, loss {step.loss:.2f}"
+                self._where = f"epoch {step.epoch} of {epochs}, {batch}"
+                await self._let_others_run(self._where)
+                if step.batch == step.n_batches:
+                    result = await self._judge(trainer)
+                    trainer.history.valid_loss.append(result.loss)
+                    trainer.history.valid_accuracy.append(result.accuracy)
+        share = f"{100 * result.accuracy:.2f} % of {result.n_images}"
+        self._say(f"Done: {share} validation digits are read correctly.")
+
+    async def _judge(self, trainer: Trainer) -> Result:
+        """Read the validation digits, a piece at a time, and judge them together."""
+        logits = []
+        for images, _ in batches(self.digits.valid, 2 * trainer.batch_size):
+            logits.append(read_logits(trainer.trained, [images], len(images)))
+            await self._let_others_run(f"{self._where}; reading the validation digits")
+        return judge(torch.cat(logits), self.digits.valid.labels)
 
     def _build(self) -> Trainer:
         recipe = RECIPES[self.recipe.value].replace(
             lr=self.lr.value, batch_size=self.batch_size.value, epochs=int(self.epochs.value)
         )
         return build_trainer(recipe)
-
-    async def _judge(self, trainer: Trainer, where: str) -> None:
-        """Read the validation digits, a piece at a time, and add the epoch's loss and accuracy."""
-        valid, size = self.digits.valid, 2 * trainer.batch_size
-        losses, n_right = 0.0, 0
-        for first in range(0, len(valid), size):
-            piece = valid[first : first + size]
-            result = evaluate(trainer.trained, piece)
-            losses += result.loss * len(piece)
-            n_right += int((result.predictions == result.labels).sum())
-            await self._let_others_run(f"{where}, reading the validation digits")
-        trainer.history.valid_loss.append(losses / len(valid))
-        trainer.history.valid_accuracy.append(n_right / len(valid))
 
     async def _let_others_run(self, where: str) -> None:
         """Give waiting tasks their turn, and wait while paused."""
@@ -185,7 +184,7 @@ class TrainingDesk(Explorer):
 
     def _draw(self) -> None:
         alt = self.snapshot().alt
-        self._picture.value = img_tag(self._curves.png(), alt)
+        self._figure.value = img_tag(self._curves.png(), alt)
         self._drawn = time.monotonic()
 
     def _switch(self, *, training: bool) -> None:
@@ -204,8 +203,6 @@ class TrainingDesk(Explorer):
         self.lr.value, self.batch_size.value = recipe.lr, recipe.batch_size
         self.epochs.max = max(20, epochs)
         self.epochs.value = epochs
-
-    # --- Buttons ------------------------------------------------------------------------------
 
     @property
     def _busy(self) -> bool:
@@ -228,11 +225,9 @@ class TrainingDesk(Explorer):
             self._task.get_loop().call_soon_threadsafe(self._pause_or_go_on)
 
     def _pause_or_go_on(self) -> None:
-        if self._going.is_set():
-            self._going.clear()
-        else:
-            self._going.set()
-        self.pause.description = "Pause" if self._going.is_set() else "Go on"
+        going = self._going.is_set()
+        (self._going.clear if going else self._going.set)()
+        self.pause.description = "Go on" if going else "Pause"
 
     def _stop(self, _: object) -> None:
         if self._task is not None and self._busy:
@@ -257,29 +252,28 @@ class _Curves:
 
     def __init__(self, epochs: int) -> None:
         self.title = f"Training over {count(epochs, 'epoch')}"
-        self.figure = MplFigure(figsize=(6.1, 2.6), dpi=DPI)
-        self.figure.subplots_adjust(left=0.08, right=0.98, bottom=0.18, top=0.9, wspace=0.27)
-        self.axes = dict(zip(("loss", "accuracy"), self.figure.subplots(1, 2), strict=True))
+        self.mpl = MplFigure(figsize=(6.1, 2.6), dpi=DPI)
+        self.mpl.subplots_adjust(left=0.08, right=0.98, bottom=0.18, top=0.9, wspace=0.27)
+        self.axes = dict(zip(("loss", "accuracy"), self.mpl.subplots(1, 2), strict=True))
         label = f"training, mean of {WINDOW} batches"
         for name, ax in self.axes.items():
             ax.plot([], color=COLORS[0], label=label, animated=True)
             ax.plot([], "s--", color=COLORS[1], markersize=5, label="validation", animated=True)
             ax.set_title(name.capitalize(), size="medium")
-            ax.set_xlabel("epoch")
-            ax.set_xlim(0, 1.02 * epochs)
+            ax.set(xlabel="epoch", xlim=(0, 1.02 * epochs))
             ax.grid(alpha=0.3)
         self.axes["loss"].set_ylim(0, 2.5)
         self.axes["accuracy"].set_ylim(0, 1.02)
         self.axes["loss"].legend(loc="upper right", fontsize="small")
         self.axes["accuracy"].yaxis.set_major_formatter(PERCENT)
-        self._canvas: Any = FigureCanvasAgg(self.figure)
+        self._canvas: Any = FigureCanvasAgg(self.mpl)
         self._empty = self._draw_axes()
 
     def plot(self, steps: Sequence[Step], history: History) -> Figure:
         """Draw the batches so far, smoothed, and validation after each epoch."""
         axes = tuple(self.axes.values())
         if not steps:
-            return Figure(self.figure, axes, self.title, f"{self.title}: nothing is trained yet.")
+            return Figure(self.mpl, axes, self.title, f"{self.title}: nothing is trained yet.")
         place = [step.epoch - 1 + step.batch / step.n_batches for step in steps]
         ends = range(1, len(history.valid_loss) + 1)
         last = {}
@@ -300,7 +294,7 @@ class _Curves:
         for epoch, _, accuracy in rows[-1:]:
             alt += f"; validation accuracy after epoch {epoch} {100 * accuracy:.1f} %"
         header = ("epoch", "validation loss", "validation accuracy")
-        return Figure(self.figure, axes, self.title, f"{alt}.", rows, header)
+        return Figure(self.mpl, axes, self.title, f"{alt}.", rows, header)
 
     def png(self) -> bytes:
         """Return what `plot` drew last, with all its colors: to reduce them takes longer."""
@@ -316,7 +310,7 @@ class _Curves:
     def _draw_axes(self) -> Any:
         """Draw all but the lines, which are animated, and return the pixels."""
         self._canvas.draw()
-        return self._canvas.copy_from_bbox(self.figure.bbox)
+        return self._canvas.copy_from_bbox(self.mpl.bbox)
 
 
 def _smooth(values: Sequence[float]) -> np.ndarray:
