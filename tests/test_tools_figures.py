@@ -15,7 +15,7 @@ from tools.figures import draw_graphs
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "figures"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-GRAPHS = {name: picture for name, picture in draw_graphs() if name.endswith(".svg")}
+GRAPHS = {name: figure for name, figure in draw_graphs() if name.endswith(".svg")}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -29,7 +29,7 @@ def test_readme_holds_the_table_made_from_the_stored_results():
 
 
 @pytest.mark.parametrize(("alt", "path"), re.findall(r"!\[(.*?)\]\((.*?)\)", README, re.DOTALL))
-def test_readme_pictures_exist_and_say_what_they_show(alt, path):
+def test_readme_figures_exist_and_say_what_they_show(alt, path):
     assert (ROOT / path).is_file()
     assert len(alt) >= 15
 
@@ -61,7 +61,7 @@ def test_readme_tells_the_speed_that_was_measured():
         f"{fast['seconds']:.1f} seconds of training (mean and median of {fast['seeds']} seeds). "
         f"The usual script, which fetches digit by digit and takes PyTorch's example network, "
         f"needs {fast['script_seconds']:.0f} seconds to reach 99 %: {fast['times_faster']:.0f} "
-        f"times as long. Measured in one run by `digitlab bench fast` on {fast['date']}, "
+        f"times as long. Measured in one run by `python -m studies bench fast` on {fast['date']}, "
         f"{fast['machine']}"
     )
     assert said in " ".join(README.split())
@@ -89,8 +89,8 @@ def test_readme_tells_what_the_network_before_best_reads():
     assert len(rows) == 5
     assert (
         f"At first `best` was two thirds as wide and made 44 passes; that network reads "
-        f"{mean(row['test_accuracy'] for row in rows):.3%} (mean of 5 seeds, `digitlab study "
-        f"narrow`)"
+        f"{mean(row['test_accuracy'] for row in rows):.3%} (mean of 5 seeds, `python -m "
+        f"studies study narrow`)"
     ) in " ".join(README.split())
 
 
@@ -113,7 +113,7 @@ def test_readme_tells_by_what_the_width_was_chosen():
         n_valid += row["n_valid"] / 2
     assert (
         f"the narrow network misreads {misread['narrow']:.0f} and `best` {misread['best']:.0f} of "
-        f"{n_valid:,.0f} (`digitlab study widths`)".replace(",", " ")
+        f"{n_valid:,.0f} (`python -m studies study widths`)".replace(",", " ")
     ) in " ".join(README.split())
 
 

@@ -7,7 +7,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from nbval.plugin import get_sanitize_patterns
 
+from digitlab.cli import FailedError
 from tools import notebooks as course
+from tools.__main__ import main
 
 
 def write_notebook(path, *sources, printed=""):
@@ -28,26 +30,19 @@ def embedded(monkeypatch):
     monkeypatch.setenv("DIGITLAB_DIGITS", "optdigits")
 
 
-def test_running_prints_the_data_a_line_each_and_a_table(tmp_path, capsys, embedded):
-    source = "import os\nprint('on', os.environ['DIGITLAB_DIGITS'], 'in', os.getcwd())"
-    path = write_notebook(tmp_path / "00_first.ipynb", source)
-    status = course.main([str(path), "--out", str(tmp_path / "build")])
-    lines = capsys.readouterr().out.splitlines()
-    assert status == 0
-    assert lines[0].startswith("the notebooks read optdigits, from ")
-    assert lines[1].startswith("[1/1] 00_first ... ")
-    assert [line for line in lines if f"on optdigits in {tmp_path}" in line]
-    assert read(tmp_path / "build" / "00_first.ipynb").cells[0].outputs[0].text.startswith("on ")
-
-
 def test_a_failing_notebook_is_named_and_the_others_run(tmp_path, capsys, embedded):
     bad = write_notebook(tmp_path / "00_bad.ipynb", "x = 0", "1 / x\n", "print('never')")
-    fine = write_notebook(tmp_path / "01_fine.ipynb", "print('reached')")
-    status = course.main([str(bad), str(fine), "--out", str(tmp_path / "build")])
-    printed = capsys.readouterr().out
-    assert status == 1
-    assert "00_bad ... FAILED in cell [2] '1 / x': ZeroDivisionError: division by zero" in printed
-    assert "reached" in printed
+    source = "import os\nprint('on', os.environ['DIGITLAB_DIGITS'], 'in', os.getcwd())"
+    fine = write_notebook(tmp_path / "01_fine.ipynb", source)
+    assert main(["notebooks", str(bad), str(fine), "--out", str(tmp_path / "build")]) == 1
+    out, err = capsys.readouterr()
+    told, first, second = err.splitlines()
+    assert told.startswith("the notebooks read optdigits, from ")
+    failed = "FAILED in cell [2] '1 / x': ZeroDivisionError: division by zero"
+    assert first == f"[1/2] 00_bad ... {failed}"
+    assert second.startswith("[2/2] 01_fine ... ")
+    assert f"on optdigits in {tmp_path}" in out
+    assert read(tmp_path / "build" / "01_fine.ipynb").cells[0].outputs[0].text.startswith("on ")
 
 
 def test_a_cell_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
@@ -73,22 +68,26 @@ def test_writing_back_keeps_ids_and_leaves_a_failed_notebook_alone(tmp_path):
     fine = write_notebook(tmp_path / "fine.ipynb", "print('new')", printed="old\n")
     bad = write_notebook(tmp_path / "bad.ipynb", "print('new')\n1 / 0", printed="old\n")
     ids = [cell.id for cell in read(fine).cells]
-    assert course.run_all([fine, bad], "optdigits", None) == 1
+    with pytest.raises(FailedError, match="what ran through has new outputs"):
+        course.run_all([fine, bad], "optdigits", None)
     assert [cell.id for cell in read(fine).cells] == ids
     assert course.result_text(read(fine)) == "new"
     assert course.result_text(read(bad)) == "old"
 
 
-def test_writing_back_demands_mnist(tmp_path, embedded):
-    path = write_notebook(tmp_path / "a.ipynb", "print(1)", printed="1\n")
-    with pytest.raises(SystemExit, match="come from MNIST"):
-        course.main([str(path), "--write"])
-
-
-def test_an_unknown_notebook_ends_with_status_2(tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        course.main([str(tmp_path / "nothing.ipynb")])
-    assert "no such notebook" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.ipynb", "--write"], "come from MNIST"),
+        (["no.ipynb"], "no such notebook: no"),
+        ([], "run"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(arguments, words, tmp_path, capsys, embedded, monkeypatch):
+    write_notebook(tmp_path / "a.ipynb", "print(1)", printed="1\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["notebooks", *arguments]) == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_kernel_finds_data_named_from_another_folder(monkeypatch):
@@ -127,37 +126,33 @@ def test_cleaning_makes_the_metadata_the_same_on_every_machine():
     assert notebook.metadata.language_info == {"name": "python"}
 
 
-@pytest.fixture
-def pytest_runs(monkeypatch):
-    """Collect the options and data of each pytest run, instead of running it."""
+@pytest.mark.parametrize(
+    ("digits", "expected"),
+    [
+        ("mnist", [("--nbval", "mnist"), ("--nbval-lax", "optdigits")]),
+        ("optdigits", [("--nbval-lax", "optdigits")]),
+    ],
+)
+def test_notebooks_are_compared_on_mnist_then_run_on_the_embedded_digits(
+    monkeypatch, capsys, digits, expected
+):
     runs = []
 
-    def record(command, env, check):
-        runs.append((command, env["DIGITLAB_DIGITS"]))
+    def record(command, *, env, **_):
+        runs.append((command[3], env["DIGITLAB_DIGITS"]))
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(course.subprocess, "run", record)
-    return runs
+    passed, _ = course.check_all([], digits)
+    assert runs == expected
+    assert passed == {name: True for _, name in expected}
+    assert ("SKIPPED" in capsys.readouterr().err) == (digits != "mnist")
 
 
-def test_notebooks_are_compared_on_mnist_then_run_on_the_embedded_digits(pytest_runs):
-    assert course.check_all([], "mnist") == 0
-    assert [("--nbval" in command, data) for command, data in pytest_runs] == [
-        (True, "mnist"),
-        (False, "optdigits"),
-    ]
-
-
-def test_without_mnist_the_comparison_is_visibly_skipped(pytest_runs, capsys):
-    assert course.check_all([], "optdigits") == 0
-    assert "SKIPPED" in capsys.readouterr().out
-    assert [data for _, data in pytest_runs] == ["optdigits"]
-
-
-@pytest.mark.parametrize(("printed", "status"), [("1\n", 0), ("2\n", 1)])
-def test_an_output_that_differs_fails(tmp_path, printed, status):
-    path = write_notebook(tmp_path / "a.ipynb", "print(1)", printed=printed)
-    assert course.check_all([path], "mnist") == status
+def test_an_output_that_differs_fails_where_outputs_are_compared(tmp_path):
+    path = write_notebook(tmp_path / "a.ipynb", "print(1)", printed="2\n")
+    with pytest.raises(FailedError, match="on mnist they FAIL, on optdigits they pass"):
+        course.check_all([path], "mnist")
 
 
 @pytest.mark.parametrize(

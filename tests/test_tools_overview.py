@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from tools.notebooks import main
+from tools.__main__ import main
 from tools.overview import overview, read_lesson
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -79,6 +79,6 @@ def test_a_notebook_that_opens_otherwise_is_named(tmp_path):
 
 def test_the_command_writes_the_file_beside_the_notebooks(tmp_path):
     (tmp_path / PATHS[0].name).write_bytes(PATHS[0].read_bytes())
-    assert main(["--overview", str(tmp_path / PATHS[0].name)]) == 0
+    assert main(["overview", str(tmp_path / PATHS[0].name)]) == 0
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text == overview(PATHS[:1])
