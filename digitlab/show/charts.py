@@ -11,7 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MplFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from digitlab.show.figure import COLORS, PERCENT, WIDTH, Figure, canvas, look, need_numbers
+from digitlab.show.figure import (
+    COLORS,
+    PERCENT,
+    WIDTH,
+    Figure,
+    canvas,
+    look,
+    need_numbers,
+    write_cells,
+)
 
 MOST_TICKS = 12  # of whole numbers or names
 MOST_TEXTS = 150  # numbers written into a grid
@@ -110,11 +119,11 @@ def plot_lines(  # noqa: PLR0913 - named settings
     """
     _need_some(lines, "{name: numbers}")
     x, y = _axis(x), _axis(y)
-    figure, (ax,) = canvas(None, (WIDTH - 0.5, 3.2))
+    mpl, (ax,) = canvas(None, (WIDTH - 0.5, 3.2))
     rows: list[tuple[Any, ...]] = []
     facts = []
     for number, (name, values) in enumerate(lines.items()):
-        points = {place: y.numbers(seeds) for place, seeds in _by_place(values, at).items()}
+        points = _points(_by_place(values, at), y)
         means = {place: float(seeds.mean()) for place, seeds in points.items()}
         _draw_line(ax, points, {"label": name, **look(number)}, joined=joined)
         rows += [(name, place, y.say(mean)) for place, mean in means.items()]
@@ -123,9 +132,9 @@ def plot_lines(  # noqa: PLR0913 - named settings
     y.dress(ax, "y")
     ax.set_title(title, size="medium")
     if len(lines) > 1 or x.marks or y.marks:
-        _legend(figure, sum(map(len, lines)))
+        _legend(mpl, sum(map(len, lines)))
     alt = f"{title} ({y.label} over {x.label}). {'; '.join(facts)}."
-    return Figure(figure, (ax,), title, alt, rows, ("line", x.label, y.label))
+    return Figure(mpl, (ax,), title, alt, rows, ("line", x.label, y.label))
 
 
 def plot_dots(
@@ -150,7 +159,7 @@ def plot_dots(
     """
     _need_some(dots, "{name: numbers}")
     x = _axis(x)
-    figure, (ax,) = canvas(None, (WIDTH, 1.0 + 0.27 * len(dots)))
+    mpl, (ax,) = canvas(None, (WIDTH, 1.0 + 0.27 * len(dots)))
     rows = []
     for place, (name, given) in enumerate(dots.items()):
         values = x.numbers(given)
@@ -167,7 +176,7 @@ def plot_dots(
     x.dress(ax, "x")
     said = [f"{n}: {mean}" + f" (from {a} to {b})" * (a != b) for n, mean, a, b in rows]
     alt = f"{title} ({x.label}). {'; '.join(said)}."
-    return Figure(figure, (ax,), title, alt, rows, ("", "mean", "lowest", "highest"))
+    return Figure(mpl, (ax,), title, alt, rows, ("", "mean", "lowest", "highest"))
 
 
 def plot_grid(
@@ -192,11 +201,11 @@ def plot_grid(
     grid = np.array([[values.get((r, c), np.nan) for c in columns] for r in rows], float)
     letters = [max(len(str(name)) for name in names) for names in (rows, columns)]
     width = 1 + 0.09 * letters[0] + len(columns) * max(0.8, 0.09 * letters[1])
-    figure, (ax,) = canvas(None, (min(WIDTH, width), 1.1 + 0.3 * len(rows)))
+    mpl, (ax,) = canvas(None, (min(WIDTH, width), 1.1 + 0.3 * len(rows)))
     ax.imshow(grid, cmap="cividis", aspect="auto", interpolation="nearest")
-    texts = [["" if np.isnan(v) else axis.say(float(v)) for v in line] for line in grid]
+    texts = {at: "" if np.isnan(v) else axis.say(float(v)) for at, v in np.ndenumerate(grid)}
     if grid.size <= MOST_TEXTS:
-        _write(ax, grid, texts)
+        write_cells(ax, texts, grid < (np.nanmin(grid) + np.nanmax(grid)) / 2)
     ax.set_yticks(range(len(rows)), list(map(str, rows)))
     if len(columns) <= MOST_TICKS:
         ax.set_xticks(range(len(columns)), list(map(str, columns)))
@@ -207,8 +216,8 @@ def plot_grid(
         for how, (r, c) in _ends(values).items()
     ]
     alt = f"{title}. {len(rows)} x {len(columns)} numbers, {y} by {x}: {', '.join(said)}."
-    table = [(name, *line) for name, line in zip(rows, texts, strict=True)]
-    return Figure(figure, (ax,), title, alt, table, (y, *columns))
+    table = [(r, *(texts[i, j] for j in range(len(columns)))) for i, r in enumerate(rows)]
+    return Figure(mpl, (ax,), title, alt, table, (y, *columns))
 
 
 def plot_images(images: Mapping[str, Any], *, title: str) -> Figure:
@@ -222,7 +231,7 @@ def plot_images(images: Mapping[str, Any], *, title: str) -> Figure:
         ValueError: for no array, or numbers that cannot be shown.
     """
     _need_some(images, "{name: array}")
-    figure, axes = canvas(None, (WIDTH, 0.7 + WIDTH / max(3, len(images))), len(images))
+    mpl, axes = canvas(None, (WIDTH, 0.55 + 0.95 * WIDTH / max(3, len(images))), len(images))
     rows = []
     for ax, (name, given) in zip(axes, images.items(), strict=True):
         values = np.asarray(given, float)
@@ -231,14 +240,18 @@ def plot_images(images: Mapping[str, Any], *, title: str) -> Figure:
         ax.set_title(name, size="medium")
         ax.set_axis_off()
         rows.append((name, *values.shape, f"{values.min():.3g}", f"{values.max():.3g}"))
-    figure.suptitle(title, size="medium")
+    mpl.suptitle(title, size="medium")
     said = [f"{name}, {height} x {width}" for name, height, width, *_ in rows]
     header = ("array", "height", "width", "lowest", "highest")
-    return Figure(figure, tuple(axes), title, f"{title}: {'; '.join(said)}.", rows, header)
+    return Figure(mpl, tuple(axes), title, f"{title}: {'; '.join(said)}.", rows, header)
 
 
 def plot_paths(
-    paths: Mapping[str, Any], height: Callable[[Any, Any], Any], *, title: str
+    paths: Mapping[str, Any],
+    height: Callable[[Any, Any], Any],
+    *,
+    title: str,
+    lowest: tuple[float, float] = (0, 0),
 ) -> Figure:
     """Show walks through a valley, each on its own map with lines of equal height.
 
@@ -246,6 +259,7 @@ def plot_paths(
         paths: name -> places (n, 2), the x and y of each step.
         height: (x, y) -> height, for arrays.
         title: what the walks are.
+        lowest: the place at the bottom of the valley, which gets a star.
 
     Raises:
         ValueError: for no path, or places that are not numbers.
@@ -256,10 +270,8 @@ def plot_paths(
     need_numbers(every, "numbers")
     room = 0.1 * np.ptp(every, axis=0)
     x, y = np.linspace(every.min(axis=0) - room, every.max(axis=0) + room, 101).T
-    heights = np.asarray(height(*np.meshgrid(x, y)))
-    row, column = np.unravel_index(heights.argmin(), heights.shape)
-    lowest = np.array([x[column], y[row]])
-    figure, axes = canvas(None, (WIDTH, 3.0), len(walks))
+    heights = height(*np.meshgrid(x, y))
+    mpl, axes = canvas(None, (WIDTH, 3.0), len(walks))
     rows = []
     for ax, (name, walk) in zip(axes, walks.items(), strict=True):
         ax.contour(x, y, heights, levels=12, colors="lightgrey")
@@ -267,11 +279,11 @@ def plot_paths(
         ax.plot(*lowest, "*", color="black", markersize=10)
         ax.set(xlabel="x", ylabel="y")
         ax.set_title(name, size="medium")
-        rows.append((name, len(walk) - 1, f"{np.hypot(*(walk[-1] - lowest)):.2g}"))
-    figure.suptitle(title, size="medium")
+        rows.append((name, len(walk) - 1, f"{np.hypot(*walk[-1] - lowest):.2f}"))
+    mpl.suptitle(title, size="medium")
     said = [f"{name} ends {far} from it after {n} steps" for name, n, far in rows]
     alt = f"{title}, with a star at the lowest point: {'; '.join(said)}."
-    return Figure(figure, tuple(axes), title, alt, rows, ("path", "steps", "from the lowest point"))
+    return Figure(mpl, tuple(axes), title, alt, rows, ("path", "steps", "from the lowest point"))
 
 
 # --- What they share ----------------------------------------------------------------------------
@@ -286,9 +298,16 @@ def _axis(axis: Axis | str) -> Axis:
     return Axis(axis) if isinstance(axis, str) else axis
 
 
-def _legend(figure: MplFigure, n_letters: int) -> None:
+def _legend(mpl: MplFigure, n_letters: int) -> None:
     columns = 4 if n_letters < MOST_LETTERS else 2
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    mpl.legend(loc="outside lower center", ncols=columns, frameon=False)
+
+
+def _points(values: Mapping[Any, Any], y: Axis) -> dict[Any, np.ndarray]:
+    """Return x -> float (seeds,)."""
+    points = {place: np.atleast_1d(np.asarray(seeds, float)) for place, seeds in values.items()}
+    y.numbers(np.concatenate(list(points.values())))
+    return points
 
 
 def _in_order(names: Iterable[Any]) -> list[Any]:
@@ -342,14 +361,6 @@ def _by_row_and_column(numbers: Mapping[Any, Any]) -> dict[tuple[Any, Any], floa
         return {place: float(number) for place, number in numbers.items()}
     lines = {row: _by_place(line, None) for row, line in numbers.items()}
     return {(row, c): float(number) for row, line in lines.items() for c, number in line.items()}
-
-
-def _write(ax: Axes, grid: np.ndarray, texts: Sequence[Sequence[str]]) -> None:
-    """Write a text into each cell of a grid, white on dark and black on bright."""
-    middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
-    for (row, column), value in np.ndenumerate(grid):
-        style = {"ha": "center", "va": "center", "color": "white" if value < middle else "black"}
-        ax.text(column, row, texts[row][column], style)
 
 
 def _ends(values: Mapping[Any, float]) -> dict[str, Any]:
