@@ -1,6 +1,7 @@
 """From the colours of a picture to even ink: light, shadow, desk and printed lines go.
 
 Colours come as uint8 (H, W, 3) and grey levels as uint8 (H, W); ink is float (H, W) in [0, 1].
+The thresholds were tuned on `studies.kinds`; `python -m studies reading` measures what they bring.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from digitlab.reading.opened import luminance, rounded
 
@@ -15,41 +17,27 @@ WINDOWS = (0.04, 0.08, 0.16)  # of the picture's longer side
 AROUND = np.ones((3, 3))  # a pixel and its eight neighbours
 
 
-def grey(values: np.ndarray) -> np.ndarray:
-    """Mix the three colours so that ink and paper differ most; uint8 (H, W, 3) -> (H, W)."""
-    sample = values[:: 1 + len(values) // 200, :: 1 + values.shape[1] // 200].astype(np.float32)
-    red, green, blue = np.moveaxis(sample, 2, 0).copy()  # one after the other is quicker
-    highest, lowest = (f(f(red, green), blue) for f in (np.maximum, np.minimum))
-    if (highest - lowest < 24).mean() > 0.999:
-        return luminance(values)
-    away = sample - ndimage.uniform_filter(sample, (*(n // 3 for n in sample.shape[:2]), 0))
-    far = away.reshape(-1, 3)
-    far = far[np.linalg.norm(far, axis=1) >= np.percentile(np.linalg.norm(far, axis=1), 97)]
-    mix = np.linalg.svd(far.T @ far)[0][:, 0]
-    mix = mix * np.sign(mix.sum() or 1) / np.abs(mix).sum()
-    mixed = values.astype(np.float32) @ mix.astype(np.float32)
-    return rounded(mixed - 255 * mix.clip(max=0).sum())
-
-
 def sheet_only(colours: np.ndarray) -> np.ndarray:
     """Paint the desk around a white sheet like the sheet; uint8 (H, W, 3) -> (H, W, 3).
 
     The desk lies along the frame, and the sheet is lighter and about a rectangle.
     """
+    if max(colours.shape) < 200:  # cut out or drawn: no desk lies around so few pixels
+        return colours
     coarse = np.asarray(Image.fromarray(colours).reduce(-(-max(colours.shape) // 120)))
     white = ndimage.median_filter(coarse.min(axis=2), 3).astype(np.float32)  # colours are dark
-    desk = np.percentile(border(white), 60)
-    light = white > desk + 0.15 * (white.max() - desk)
-    if max(colours.shape) < 200 or not light.any():
+    desk = np.percentile(border(white), 60)  # up to 40 % of the frame may be sheet or glare
+    light = white > desk + 0.15 * (white.max() - desk)  # a shadow on the sheet is light, too
+    if not light.any():
         return colours
     labels, _ = ndimage.label(light)
     largest = labels == np.bincount(labels[light]).argmax()
     sheet, squareness = _hull(largest)
-    inside = ndimage.binary_erosion(sheet, iterations=2)
-    paper = ndimage.grey_closing(coarse, (15, 15, 1))
-    middle = ndimage.binary_erosion(sheet, iterations=6)
+    inside, middle = (ndimage.binary_erosion(sheet, iterations=n) for n in (2, 6))
+    paper = ndimage.grey_closing(coarse, (15, 15, 1))  # wider than any stroke
     ink = (white < 0.8 * paper.min(axis=2)) & middle
     like_a_sheet = sheet.mean() > 0.3 and squareness > 0.85 and light[sheet & ~middle].mean() > 0.8
+    # a desk nearly as light as the sheet does no harm, and a sheet without ink is a thick digit
     if not like_a_sheet or desk > 0.7 * np.median(white[largest]) or ink.mean() < 0.0005:
         return colours
     y, x = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
@@ -66,34 +54,57 @@ def border(values: np.ndarray) -> np.ndarray:
 
 def _hull(mask: np.ndarray) -> tuple[np.ndarray, float]:
     """Return what lies between the pixels of a mask, and how much of a rectangle it fills."""
-    angle = np.deg2rad(np.arange(0, 360, 3))
-    ways = np.stack([np.sin(angle), np.cos(angle)])
-    reach = (np.argwhere(mask) @ ways).max(axis=0)
-    hull = (np.moveaxis(np.indices(mask.shape), 0, -1) @ ways <= reach + 1e-6).all(axis=-1)
-    sides = reach + np.roll(reach, 60) + 1  # from one side to the other, in each direction
-    return hull, float(hull.sum() / (sides * np.roll(sides, 30)).min())
+    corners = np.argwhere(mask)[:, None] + [(0, 0), (0, 1), (1, 0), (1, 1)]  # of each pixel
+    points = corners.reshape(-1, 2)
+    hull = ConvexHull(points)
+    ways = hull.equations[:, :2].T  # at right angles to each side
+    middles = np.moveaxis(np.indices(mask.shape), 0, -1) + 0.5
+    inside = (middles @ ways <= -hull.equations[:, 2]).all(axis=-1)
+    sides = [np.ptp(points @ turned, axis=0) for turned in (ways, ways[::-1] * [[1], [-1]])]
+    return inside, hull.volume / np.prod(sides, axis=0).min()  # in 2-D the volume is the area
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    """Mix the three colours so that ink and paper differ most; uint8 (H, W, 3) -> (H, W)."""
+    sample = values[:: 1 + len(values) // 200, :: 1 + values.shape[1] // 200].astype(np.float32)
+    red, green, blue = np.moveaxis(sample, 2, 0).copy()  # one after the other is quicker
+    highest, lowest = (f(f(red, green), blue) for f in (np.maximum, np.minimum))
+    if (highest - lowest < 24).mean() > 0.999:  # what a camera and JPEG add is no colour
+        return luminance(values)
+    away = sample - ndimage.uniform_filter(sample, (*(n // 3 for n in sample.shape[:2]), 0))
+    far = away.reshape(-1, 3)
+    length = np.linalg.norm(far, axis=1)
+    far = far[length >= np.percentile(length, 97)]  # mostly ink: few digits cover more
+    mix = np.linalg.svd(far.T @ far)[0][:, 0]
+    mix = mix * np.sign(mix.sum() or 1) / np.abs(mix).sum()
+    mixed = values.astype(np.float32) @ mix.astype(np.float32)
+    return rounded(mixed - 255 * mix.clip(max=0).sum())
 
 
 def bright_ink(grey: np.ndarray) -> np.ndarray:
     """Turn the picture so that ink is bright, whether it was dark on light or light on dark.
 
-    Paper lies along the frame, and ink is the smaller part of its surroundings. Only a one that
-    was cut out tightly makes a narrow picture: its ink reaches all four sides.
+    Paper lies along the frame, and ink is the smaller part of its surroundings.
     """
     coarse = reduced(grey, 250)
     if coarse.shape[0] > 2 * coarse.shape[1]:
         light = coarse > (coarse.min() + coarse.max()) / 2
         for ink, turned in ((light, grey), (~light, 255 - grey)):
-            labels, _ = ndimage.label(ink)
-            sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
-            reached = set.intersection(*(set(side.tolist()) for side in sides))
-            if reached - {0} and border(ink).mean() < 0.85:
+            if _fills_frame(ink):
                 return turned
     frame = border(coarse)
     light_frame = 2 * (frame.mean() - coarse.min()) / max(np.ptp(coarse), 1) - 1  # -1 to 1
     away = coarse - ndimage.uniform_filter(coarse, 1 + round(0.15 * max(coarse.shape)))
-    skew = np.cbrt((away**3).mean()) / max(away.std(), 1e-3)
+    skew = np.cbrt((away**3).mean()) / max(away.std(), 1e-3)  # above 0 where ink is bright
     return 255 - grey if 2 * light_frame > skew else grey
+
+
+def _fills_frame(ink: np.ndarray) -> bool:
+    """Return whether one part of it reaches all four sides, as in a one that is cut out tightly."""
+    labels, _ = ndimage.label(ink)
+    sides = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    reached = set.intersection(*(set(side.tolist()) for side in sides))
+    return bool(reached - {0}) and border(ink).mean() < 0.85  # more would be paper around a one
 
 
 def even_light(ink: np.ndarray) -> np.ndarray:
@@ -104,7 +115,7 @@ def even_light(ink: np.ndarray) -> np.ndarray:
     around = reduced(ink, 400)
     side = max(around.shape)
     wide = 8 + round(0.35 * side)
-    if side > 36:
+    if side > 36:  # smaller ones, like MNIST's, have no shadows
         most = around - _paper(around, wide)
         edges = ndimage.maximum_filter(around, 5) - ndimage.minimum_filter(around, 5)
         ink_there = np.minimum(edges, most) > edges.max() / 2  # shadows have no sharp edges
@@ -115,6 +126,7 @@ def even_light(ink: np.ndarray) -> np.ndarray:
                 break
     paper = Image.fromarray(_paper(around, wide))
     below = np.asarray(paper.resize(ink.shape[::-1], Image.Resampling.BILINEAR))
+    # ink on bright paper has less room above it; 25 levels keep noise small on white
     return ((ink - below) / np.maximum(255 - below, 25)).clip(0, 1)
 
 
@@ -146,43 +158,28 @@ def noise(ink: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(ink[:: 1 + ink.shape[0] // 400, :: 1 + ink.shape[1] // 400], [5, 25])
     if high > ink.max() / 8:  # more ink than paper
         high = low
-    spread = (high - low) / 0.97  # of a normal distribution, as is the next
-    return float(high + 0.674 * spread), float(spread)
+    spread = (high - low) / 0.97  # these two parts of a normal distribution lie so far apart
+    return float(high + 0.674 * spread), float(spread)  # and its middle so far above the quarter
 
 
 def without_lines(ink: np.ndarray) -> np.ndarray:
     """Take printed lines away, where two or more of them run from side to side."""
-    if max(ink.shape) < 100:
+    if max(ink.shape) < 100:  # lines are no longer apart from strokes
         return ink
     paper, spread = noise(ink)
-    for turn in (False, True):
-        ink = ink.T if turn else ink
-        ink = _without_rows(ink, paper + max(3 * spread, 0.05))
-        ink = ink.T if turn else ink
+    for _ in ("rows", "columns"):
+        ink = _without_rows(ink, paper + max(3 * spread, 0.05)).T
     return ink
 
 
 def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
-    """Take lines away that run from left to right, at most 14 degrees up or down."""
-    wide = 2 + max(ink.shape) // 200
+    """Take away lines that run from left to right."""
+    wide = 2 + max(ink.shape) // 200  # printed lines are this thin
     mask = ink > low
-    thin = mask & ~_opened(mask, wide + 1)
-    small = reduced(thin, 300) > 0
-    y, x = np.nonzero(small & ~np.pad(small, ((1, 0), (0, 0)))[:-1])  # one for each column
-    width = small.shape[1]
-    on_line = np.zeros(len(y), bool)
-    n_lines = 0
-    for slope in np.arange(-0.25, 0.25, 0.01):
-        place = np.rint(y - slope * (x - width / 2)).astype(int) + width
-        counts = np.convolve(np.bincount(place, minlength=3), [1, 1, 1], "same")
-        found = counts > 0.6 * width
-        if found.any():
-            n_lines = max(n_lines, ndimage.label(found)[1])
-            on_line |= found[place]
-    if n_lines < 2:
+    thin = mask & (ndimage.grey_opening(mask.astype(np.uint8), (wide + 1, 1)) == 0)
+    lines = _long_lines(reduced(thin, 300) > 0)
+    if not lines.any():
         return ink
-    lines = np.zeros(small.shape, bool)
-    lines[y[on_line], x[on_line]] = True
     large = enlarged(ndimage.binary_dilation(lines, AROUND), 300, ink.shape)
     gone = large & ndimage.binary_dilation(thin, np.ones((3, 1)))
     gone &= ink < 1.6 * np.median(ink[large & thin])  # what is darker is a pen's
@@ -191,7 +188,19 @@ def _without_rows(ink: np.ndarray, low: float) -> np.ndarray:
     return np.where(gone, np.minimum(ink, bridged), ink)
 
 
-def _opened(mask: np.ndarray, length: int) -> np.ndarray:
-    """Keep the upright runs of at least this length."""
-    kept = ndimage.minimum_filter1d(mask.astype(np.uint8), length, axis=0)
-    return ndimage.maximum_filter1d(kept, length, axis=0, origin=-1 + length % 2) > 0
+def _long_lines(mask: np.ndarray) -> np.ndarray:
+    """Mark the upper edges of lines from side to side, at most 14 degrees up or down."""
+    y, x = np.nonzero(mask & ~np.pad(mask, ((1, 0), (0, 0)))[:-1])
+    width = mask.shape[1]
+    on_line = np.zeros(len(y), bool)
+    n_lines = 0
+    for slope in np.arange(-0.25, 0.25, 0.01):
+        place = np.rint(y - slope * (x - width / 2)).astype(int) + width
+        counts = np.convolve(np.bincount(place, minlength=3), [1, 1, 1], "same")
+        found = counts > 0.6 * width  # ink and glare may hide the rest
+        n_lines = max(n_lines, ndimage.label(found)[1])
+        on_line |= found[place]
+    lines = np.zeros(mask.shape, bool)
+    if n_lines > 1:  # a single one may be a digit's
+        lines[y[on_line], x[on_line]] = True
+    return lines

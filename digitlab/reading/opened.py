@@ -1,4 +1,4 @@
-"""A picture opened: read from a file, turned upright, laid on paper.
+"""A picture opened: read from a file, turned upright, reduced, laid on paper.
 
 Colours leave as uint8 (H, W, 3), grey levels as uint8 (H, W).
 """
@@ -7,66 +7,99 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import Base
+from PIL.Image import Transpose
 
 SIDE = 1000  # pixels; larger pictures are reduced to this before anything else
 MAX_PIXELS = 60_000_000  # once unpacked; a JPEG is reduced before
 NO_INK = "there is no ink in this picture; draw a digit that fills half of it"
+TURNS = {  # what brings a picture upright, by the number of its orientation in EXIF
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+PictureOrPath = Image.Image | str | os.PathLike[str]
 
 
-def open_picture(image: Image.Image | str | os.PathLike[str]) -> Image.Image:
-    """Read a file, reduced while decoding where that is possible; an image stays as it is."""
-    if isinstance(image, Image.Image):
-        _check_size(image, "this picture")
-        return image
-    name = os.path.basename(os.fspath(image))
+class Opened(NamedTuple):
+    """Hold an opened picture, upright."""
+
+    picture: Image.Image  # of mode RGBA, no side longer than `SIDE`
+    size: tuple[int, int]  # width and height before it was reduced
+
+
+def open_picture(source: PictureOrPath) -> Opened:
+    """Open a picture, turn it as its EXIF data say, and reduce a large one."""
+    if isinstance(source, Image.Image):
+        with _in_one_sentence("this picture"):
+            turn = _load(source)
+        return _upright(source, source.size, turn)
+    path = Path(os.path.expanduser(os.fsdecode(source)))
+    if path.is_dir():
+        raise ValueError(f"{path.name!r} is a folder; give the name of a picture in it")
+    with _in_one_sentence(repr(path.name)), Image.open(path) as picture:
+        size = picture.size
+        picture.draft(None, (SIDE, SIDE))  # JPEG only: decodes an eighth, a quarter or a half
+        turn = _load(picture)
+    return _upright(picture, size, turn)
+
+
+@contextmanager
+def _in_one_sentence(name: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a picture is decoded into one sentence with its name."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # we look ourselves
-            picture = Image.open(image)
-        with picture:
-            picture.info["full_size"] = picture.size
-            picture.draft(None, (SIDE, SIDE))  # JPEG only: decodes an eighth, a quarter or a half
-            _check_size(picture, repr(name))
-            picture.load()
-            return picture
+        with warnings.catch_warnings(action="ignore"):  # it can be read, or it is refused
+            yield
     except FileNotFoundError:
-        raise ValueError(f"there is no file {name!r} here; check the name") from None
+        raise ValueError(f"there is no file {name} here; check the name") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name!r} is no picture that Pillow can read; use PNG or JPEG") from None
+        raise ValueError(f"{name} is no picture that Pillow can read; use PNG or JPEG") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{name!r} is too large to read; make it smaller first") from None
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{name!r} cannot be read whole ({error}); save it again") from None
+        most = f"{MAX_PIXELS // 10**6} million pixels"
+        raise ValueError(f"{name} has more than {most}; make it smaller first") from None
+    except Exception as error:  # damaged bytes make the decoders raise a dozen kinds
+        raise ValueError(f"{name} cannot be read whole ({error}); save it again") from None
 
 
-def _check_size(picture: Image.Image, name: str) -> None:
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{name} is too large to read ({width} x {height}); make it smaller first")
+def _load(picture: Image.Image) -> int:
+    """Decode the pixels; return the orientation that EXIF gives them, 1 for upright."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    picture.load()
+    return picture.getexif().get(Base.Orientation, 1)  # after load, which turns TIFF by itself
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """Reduce a large picture, turn it as its EXIF data say, and bring it to 8 bits."""
+def _upright(picture: Image.Image, size: tuple[int, int], turn: int) -> Opened:
+    """Reduce a large picture, turn it, and bring it to 8 bits."""
     factor = max(picture.size) // SIDE
     if picture.mode.startswith(("I", "F")):
         picture = _eight_bits(picture)
     if factor > 1 and picture.mode not in ("1", "P"):
-        exif = picture.getexif()
         picture = picture.reduce(factor)
-        picture.info["exif"] = exif.tobytes()
-    picture = ImageOps.exif_transpose(picture).convert("RGBA")
+    if turn in TURNS:
+        picture = picture.transpose(TURNS[turn])
+    picture = picture.convert("RGBA")
     if max(picture.size) > SIDE:
         picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return picture
+    return Opened(picture, size[::-1] if turn in (5, 6, 7, 8) else size)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Bring larger numbers down to 8 bits; Pillow would cut off what lies above 255."""
-    values = np.asarray(picture, np.float32)
-    high = values.max()
+    values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0)  # no number is no light
+    high = values.max(initial=0)
     white = next((white for white in (1, 255, 65_535) if high <= white), high)
     return Image.fromarray((values.clip(0) * (255 / white)).astype(np.uint8))
 
@@ -75,7 +108,7 @@ def on_paper(picture: Image.Image) -> np.ndarray:
     """Lay a transparent picture on paper on which its ink can be seen; uint8 (H, W, 3)."""
     values = np.asarray(picture)
     alpha = values[..., 3]
-    if alpha.min() == 255:
+    if alpha.size and alpha.min() == 255:
         return values[..., :3]
     solid = values[alpha > 127][:, :3]
     if not len(solid):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 from torch import nn
 
 from digitlab.measured import pretrained
 from digitlab.reading.light import AROUND, border
-from digitlab.reading.opened import on_paper, open_picture, upright
+from digitlab.reading.opened import PictureOrPath, on_paper, open_picture
 from digitlab.reading.predict import Prediction, predict
 from digitlab.reading.steps import apply_steps
+from digitlab.reading.strokes import around, boxes, gaps, with_edges
 from digitlab.tables import html_table
-
-Box = tuple[slice, slice]  # rows and columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +51,8 @@ class Page:
     @property
     def text(self) -> str:
         """Return what is written, one line for each row."""
-        n_rows = max(digit.row for digit in self.digits) + 1
-        rows = [[d.prediction.digit for d in self.digits if d.row == row] for row in range(n_rows)]
-        return "\n".join("".join(map(str, row)) for row in rows)
+        rows = groupby(self, key=lambda digit: digit.row)
+        return "\n".join("".join(str(d.prediction.digit) for d in row) for _, row in rows)
 
     def __len__(self) -> int:
         return len(self.digits)
@@ -78,7 +75,7 @@ class Page:
         return html_table(rows, header=header, caption=f"{len(rows)} digits on this page")
 
 
-def read_page(image: Image.Image | str | os.PathLike[str], model: nn.Module | None = None) -> Page:
+def read_page(image: PictureOrPath, model: nn.Module | None = None) -> Page:
     """Read every digit of a page, from left to right and top to bottom; rows may tilt.
 
     Digits that touch each other are read as one, and those that the frame cuts are left out.
@@ -90,99 +87,74 @@ def read_page(image: Image.Image | str | os.PathLike[str], model: nn.Module | No
     Raises:
         ValueError: for a file that is no picture, or a page without digits.
     """
-    picture = open_picture(image)
-    turned = upright(picture)
-    values = on_paper(turned)
-    *_, (_, ink) = apply_steps(values, ("page",))
-    masks = _digits(ink)
+    opened = open_picture(image)
+    colours = on_paper(opened.picture)
+    ink = apply_steps(colours, ["page"])["clean"]
+    labels, _ = ndimage.label(ink > 0.3, AROUND)
+    masks = [with_edges(labels, parts) for parts in _digits(labels)]
     if not masks:
         raise ValueError("there is no whole digit on this page; write larger or come closer")
-    boxes = [ndimage.find_objects(mask.astype(int))[0] for mask in masks]
-    pixels = [_pixels(np.where(mask, ink, 0)[box]) for mask, box in zip(masks, boxes, strict=True)]
+    found = [boxes(mask.astype(int))[1] for mask in masks]
+    pixels = [_pixels(ink * mask, box) for mask, box in zip(masks, found, strict=True)]
     predictions = predict(model or pretrained(), pixels)
     assert isinstance(predictions, list)
-    size = picture.info.get("full_size", picture.size)  # a JPEG may be reduced as it is read
-    if picture.getexif().get(0x0112, 1) >= 5:  # EXIF turns it by a quarter
-        size = size[::-1]
-    scale = size[0] / values.shape[1]
+    scale = opened.size[0] / colours.shape[1]
     digits = [
-        PageDigit(_corners(boxes[i], scale), row, predictions[i])
-        for row, places in enumerate(_rows(boxes))
-        for i in places
+        PageDigit(_place(found[i], scale), row, predictions[i])
+        for row, numbers in enumerate(_rows(found))
+        for i in numbers
     ]
-    return Page(tuple(digits), size, values)
+    return Page(tuple(digits), opened.size, colours)
 
 
-def _pixels(ink: np.ndarray) -> np.ndarray:
-    """Return the pixels of one digit as MNIST has them; uint8 (28, 28)."""
-    *_, (_, pixels) = apply_steps(ink, ("digit",))
-    return pixels
+def _pixels(ink: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return the pixels of the digit in a box as MNIST has them; uint8 (28, 28)."""
+    top, left, bottom, right = box
+    return apply_steps(ink[top:bottom, left:right], ["digit"])["28 x 28"]
 
 
-def _corners(box: Box, scale: float) -> tuple[int, int, int, int]:
-    y, x = box
-    left, top, right, bottom = (round(scale * n) for n in (x.start, y.start, x.stop, y.stop))
+def _place(box: np.ndarray, scale: float) -> tuple[int, int, int, int]:
+    """Return left, top, width and height in pixels of the picture before it was reduced."""
+    top, left, bottom, right = np.rint(scale * box).astype(int).tolist()
     return left, top, right - left, bottom - top
 
 
-def _digits(ink: np.ndarray) -> list[np.ndarray]:
-    """Return the mask of each digit: small parts join what lies closest until they are tall."""
-    labels, _ = ndimage.label(ink > 0.3, AROUND)
+def _digits(labels: np.ndarray) -> list[list[int]]:
+    """Return the parts of each digit: small ones join what lies closest until they are tall."""
     cut = border(labels)
-    boxes = enumerate(ndimage.find_objects(labels), start=1)
-    groups = [([part], box) for part, box in boxes if part not in cut]
+    groups = [([i], box) for i, box in enumerate(boxes(labels)) if i not in (0, *cut)]
     if not groups:
         return []
     heights = np.array([_height(box) for _, box in groups])
-    usual = float(np.median(heights[heights > 0.4 * heights.max()]))
+    usual = float(np.median(heights[heights > 0.4 * heights.max()]))  # without dots and bars
     while True:
         pairs = [
-            (_gap(one[1], other[1]), i, j)
-            for i, one in enumerate(groups)
-            for j, other in enumerate(groups[:i])
-            if min(_height(one[1]), _height(other[1])) < 0.5 * usual
+            (gaps(one, other).max(), i, j)
+            for i, (_, one) in enumerate(groups)
+            for j, (_, other) in enumerate(groups[:i])
+            if min(_height(one), _height(other)) < 0.5 * usual
         ]
         gap, i, j = min(pairs, default=(usual, 0, 0))
-        if gap > 0.3 * usual:
-            return [_grown(labels, parts) for parts, box in groups if _height(box) > 0.5 * usual]
-        one, other = groups.pop(i), groups.pop(j)
-        groups.append((one[0] + other[0], _around(one[1], other[1])))
+        if gap > 0.3 * usual:  # more than a pen that skips leaves
+            return [parts for parts, box in groups if _height(box) > 0.5 * usual]
+        (parts, one), (others, other) = groups.pop(i), groups.pop(j)
+        groups.append((parts + others, around(np.stack([one, other]))))
 
 
-def _height(box: Box) -> int:
-    return int(box[0].stop - box[0].start)
+def _height(box: np.ndarray) -> int:
+    return int(box[2] - box[0])
 
 
-def _around(one: Box, other: Box) -> Box:
-    """Return the smallest box that holds both."""
-    y, x = (
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True)
-    )
-    return y, x
-
-
-def _gap(one: Box, other: Box) -> float:
-    """Return how far two boxes lie apart, in pixels; negative where they overlap."""
-    gaps = [max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True)]
-    return float(max(gaps))
-
-
-def _grown(labels: np.ndarray, parts: list[int]) -> np.ndarray:
-    """Return these parts with their grey edges."""
-    mask = np.isin(labels, parts)
-    grown: np.ndarray = ndimage.binary_dilation(mask, AROUND, iterations=2)
-    return grown & (mask | (labels == 0))
-
-
-def _rows(boxes: list[Box]) -> list[list[int]]:
+def _rows(found: list[np.ndarray]) -> list[list[int]]:
     """Return the numbers of the boxes row after row, each from left to right."""
-    middle = [(y.start + y.stop) / 2 for y, _ in boxes]
-    height = float(np.median([y.stop - y.start for y, _ in boxes]))
+    top, left, bottom, _ = np.stack(found).T
+    middle, height = (top + bottom) / 2, np.median(bottom - top)
     rows: list[list[int]] = []
-    for i in sorted(range(len(boxes)), key=lambda i: boxes[i][1].start):
-        near = [row for row in rows if abs(middle[row[-1]] - middle[i]) < 0.6 * height]
-        if near:  # the digit to the left in the same row: so a row may tilt
-            min(near, key=lambda row: abs(middle[row[-1]] - middle[i])).append(i)
+    for i in np.argsort(left, kind="stable").tolist():
+        # beside the last digit of a row, not its first: so a row may tilt
+        away = [abs(middle[row[-1]] - middle[i]) for row in rows]
+        if min(away, default=height) < 0.6 * height:
+            rows[int(np.argmin(away))].append(i)
         else:
             rows.append([i])
-    return sorted(rows, key=lambda row: sum(middle[i] for i in row) / len(row))
+    return sorted(rows, key=lambda row: float(middle[row].mean()))

@@ -9,68 +9,63 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
+from scipy.spatial import KDTree
 
-from digitlab.names import unknown
+from digitlab.geometry import BOX, SIZE
+from digitlab.names import Registry
 
-PENS = {  # red, green and blue of the ink
-    "black": (30, 30, 35),
-    "blue": (35, 60, 160),
-    "red": (190, 35, 45),
-    "green": (25, 125, 65),
-    "pencil": (105, 105, 110),
-    "chalk": (240, 240, 235),
-}
-PAPERS = {  # red, green and blue of the sheet
-    "blank": (246, 244, 240),
-    "ruled": (246, 246, 242),
-    "squared": (244, 246, 248),
-    "board": (235, 238, 240),
-    "blackboard": (45, 60, 52),
-}
+PENS = Registry(
+    "pen",
+    {  # red, green and blue of the ink
+        "black": (30, 30, 35),
+        "blue": (35, 60, 160),
+        "red": (190, 35, 45),
+        "green": (25, 125, 65),
+        "pencil": (105, 105, 110),
+        "chalk": (240, 240, 235),
+    },
+)
+PAPERS = Registry(
+    "paper",
+    {  # red, green and blue of the sheet
+        "blank": (246, 244, 240),
+        "ruled": (246, 246, 242),
+        "squared": (244, 246, 248),
+        "board": (235, 238, 240),
+        "blackboard": (45, 60, 52),
+    },
+)
 RULE = (150, 175, 215)  # printed lines are of a light blue
 MARGIN = (225, 130, 135)
 
 
 def pen_strokes(pixels: np.ndarray) -> np.ndarray:
-    """Return the line in the middle of the strokes, as many short pieces.
+    """Return the line in the middle of the strokes as many short pieces: (28, 28) -> (N, 2, 2).
 
-    Args:
-        pixels: uint8 (28, 28), ink bright on dark.
-
-    Returns:
-        float (N, 2, 2): two points (x, y) for each piece, in pixels from the left upper corner.
+    Each has two points (x, y), in pixels from the left upper corner.
     """
     finer = 4
-    large = ndimage.zoom(
-        np.pad(pixels, 1).astype(float), finer, order=1, grid_mode=True, mode="nearest"
-    )
+    padded = np.pad(pixels, 1).astype(float)
+    large = ndimage.zoom(padded, finer, order=1, grid_mode=True, mode="nearest")
     mask = ndimage.gaussian_filter(large, 1) > 127
     middle = _thinned(mask)
     if mask.any() and not middle.any():  # a dot can be thinned away
         middle[tuple(np.argwhere(mask).mean(axis=0).astype(int))] = True
     places = np.argwhere(middle)  # (n, 2), rows and columns
-    number = np.full(middle.shape, -1)
-    number[tuple(places.T)] = np.arange(len(places))
-    pieces = []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        ends = number[places[:, 0] + down, places[:, 1] + right]
-        if down and right:  # a corner that two straight pieces already make
-            corner = (number[places[:, 0] + down, places[:, 1]] >= 0) | (
-                number[places[:, 0], places[:, 1] + right] >= 0
-            )
-            ends = np.where(corner, -1, ends)
-        pieces += [np.stack([np.arange(len(places)), ends], 1)[ends >= 0]]
-    edges = np.concatenate(pieces)
-    if not len(edges):  # a dot
-        edges = np.zeros((min(1, len(places)), 2), int)
+    pairs = KDTree(places).query_pairs(1.5, output_type="ndarray")  # (N, 2), of neighbours
+    (y, x), (v, u) = places[pairs.T].transpose(0, 2, 1)
+    corner = (y != v) & (x != u) & (middle[y, u] | middle[v, x])  # two straight pieces make it
+    pairs = pairs[~corner]
+    if not len(pairs):  # a dot, or nothing
+        pairs = np.zeros((min(1, len(places)), 2), int)
     points = places[:, ::-1].astype(float)
-    n_edges = np.bincount(edges.ravel(), minlength=len(places))[:, None]
+    n_pairs = np.bincount(pairs.ravel(), minlength=len(places))[:, None]
     for _ in range(6):  # smooth the stairs, but leave the ends of a stroke where they are
         sums = points.copy()
-        for a, b in (edges.T, edges.T[::-1]):
+        for a, b in (pairs.T, pairs.T[::-1]):
             np.add.at(sums, a, points[b])
-        points = np.where(n_edges > 1, sums / (n_edges + 1), points)
-    return (points[edges] + 0.5) / finer - 1
+        points = np.where(n_pairs > 1, sums / (n_pairs + 1), points)
+    return (points[pairs] + 0.5) / finer - 1
 
 
 def _thinned(mask: np.ndarray) -> np.ndarray:
@@ -95,22 +90,15 @@ def _thinned(mask: np.ndarray) -> np.ndarray:
 
 def strokes_at(pixels: np.ndarray, tall: float, place: np.ndarray | float) -> np.ndarray:
     """Return the strokes of a digit with a box `tall` pixels high, its middle at a place (x, y)."""
-    return (pen_strokes(pixels) - 14) * tall / 20 + place
+    return (pen_strokes(pixels) - SIZE / 2) * tall / BOX + place
 
 
 def draw_strokes(
     strokes: np.ndarray, size: tuple[int, int], width: float, *, smooth: bool = True
 ) -> Image.Image:
-    """Draw strokes with a round pen.
+    """Draw strokes (N, 2, 2), points (x, y) in pixels, with a round pen; grey, ink bright.
 
-    Args:
-        strokes: float (N, 2, 2), points (x, y) in pixels of this picture.
-        size: width and height of the picture.
-        width: of the pen, in pixels.
-        smooth: grey edges; else only 0 and 255.
-
-    Returns:
-        A grey picture, ink bright.
+    Without `smooth` edges all pixels are 0 or 255.
     """
     finer = 3 if smooth else 1
     picture = Image.new("L", (size[0] * finer, size[1] * finer))
@@ -124,7 +112,7 @@ def draw_strokes(
     return picture.reduce(finer) if smooth else picture
 
 
-def photograph(
+def photograph(  # noqa: PLR0913 - named settings
     digits: Any,
     *,
     paper: str = "squared",
@@ -148,48 +136,29 @@ def photograph(
         digits: uint8 (28, 28) or (N, 28, 28), ink bright on dark; written row after row.
         paper: "blank", "ruled", "squared", "board" or "blackboard".
         pen: "black", "blue", "red", "green", "pencil" or "chalk".
-        size: width and height of the photo, in pixels.
-        height: of a digit, as a part of the photo's height.
-        thickness: of the pen, as a part of the digit's height.
-        centre: where the digits lie, as parts of width and height.
-        tilt: of the sheet in the photo, in degrees clockwise.
-        perspective: how much narrower the far side of the sheet is, in [0, 0.3].
-        shadow: how much light the shadow of a hand takes, in [0, 1].
-        blur: of the lens, in pixels.
-        noise: of the sensor, in grey levels.
-        crumple: how deep the folds of the sheet are, in [0, 1].
-        quality: of the JPEG file that the phone writes.
-        seed: of texture, places, shadow and noise; the same seed gives the same photo.
+        size, centre: of the photo in pixels, and where in it the digits lie, as parts of both.
+        height, thickness: of a digit, as a part of the photo's, and of the pen, of the digit's.
+        tilt, perspective: of the sheet, in degrees clockwise, and how much its far side narrows.
+        shadow, crumple: how much light a hand takes, and how deep the folds are, in [0, 1].
+        blur, noise, quality: of the lens in pixels, of the sensor in grey levels, of the JPEG.
+        seed: of all that is left to chance; the same seed gives the same photo.
 
     Raises:
         ValueError: for an unknown paper or pen, or pixels of another kind.
     """
-    if paper not in PAPERS:
-        raise unknown("paper", paper, PAPERS)
-    if pen not in PENS:
-        raise unknown("pen", pen, PENS)
     rng = np.random.default_rng(seed)
-    high = size[1]
-    many = np.asarray(digits)
-    if many.dtype != np.uint8 or many.shape[-2:] != (28, 28):
-        raise ValueError(
-            f"digits are written from uint8 (N, 28, 28), not {many.dtype} {many.shape}; "
-            "take the images of a split"
-        )
-    many = many.reshape(-1, 28, 28)
-    tall = height * high
-    ink = draw_strokes(_written(many, size, tall, centre, rng), size, max(1.0, thickness * tall))
-    cover = np.asarray(ink, np.float32)[..., None] / 255  # (H, W, 1)
-    if pen in ("pencil", "chalk"):  # it leaves the valleys of the paper free
-        cover = cover * (1 - 0.5 * _grain(rng, size, 0.8)[..., None].clip(0, 1))
-    sheet = np.asarray(_sheet(paper, size, tall, rng), np.float32)
-    scene = sheet * (1 - 0.95 * cover) + np.array(PENS[pen], np.float32) * 0.95 * cover
-    moved = _seen_from(Image.fromarray(scene.astype(np.uint8)), tilt, perspective, rng)
-    light = _light(size, shadow, rng) * (1 + crumple * _folds(size, rng))
-    photo = np.asarray(moved, np.float32) * light[..., None]
-    photo = ndimage.gaussian_filter(photo, (blur, blur, 0))
+    tall = height * size[1]
+    ink = draw_strokes(_written(digits, size, tall, centre, rng), size, max(1, thickness * tall))
+    seen = _seen_from(_inked(ink, paper, pen, tall, rng), tilt, perspective, rng)
+    lit = np.asarray(seen, np.float32) * _light(size, shadow, crumple, rng)[..., None]
+    return as_jpeg(_taken(lit, blur, noise, rng), quality)
+
+
+def _taken(scene: np.ndarray, blur: float, noise: float, rng: np.random.Generator) -> Image.Image:
+    """Return what a lens and a sensor make of it."""
+    photo = ndimage.gaussian_filter(scene, (blur, blur, 0))
     photo += rng.normal(0, noise, photo.shape).astype(np.float32)
-    return as_jpeg(Image.fromarray(photo.clip(0, 255).astype(np.uint8)), quality)
+    return Image.fromarray(photo.clip(0, 255).astype(np.uint8))
 
 
 def as_jpeg(picture: Image.Image, quality: int) -> Image.Image:
@@ -200,24 +169,41 @@ def as_jpeg(picture: Image.Image, quality: int) -> Image.Image:
 
 
 def _written(
-    digits: np.ndarray,
+    digits: Any,
     size: tuple[int, int],
     tall: float,
     centre: tuple[float, float],
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the strokes of all digits, in rows, each a little beside its place."""
-    n_columns = max(1, min(len(digits), int(0.9 * size[0] / (1.5 * tall))))
-    n_rows = -(-len(digits) // n_columns)
-    places = []
-    for i, pixels in enumerate(digits):
-        row, column = divmod(i, n_columns)
-        in_row = min(n_columns, len(digits) - row * n_columns)
-        x = centre[0] * size[0] + (column - (in_row - 1) / 2) * 1.4 * tall
-        y = centre[1] * size[1] + (row - (n_rows - 1) / 2) * 1.6 * tall
-        beside = rng.uniform(-0.08, 0.08, 2) * tall * (len(digits) > 1)
-        places.append(strokes_at(pixels, tall, np.array([x, y])) + beside)
-    return np.concatenate(places)
+    pixels = np.asarray(digits)
+    if pixels.dtype != np.uint8 or pixels.shape[-2:] != (SIZE, SIZE) or not pixels.size:
+        raise ValueError(
+            f"digits are written from uint8 (N, 28, 28), not {pixels.dtype} {pixels.shape}; "
+            "take the images of a split"
+        )
+    pixels = pixels.reshape(-1, SIZE, SIZE)
+    n = len(pixels)
+    n_columns = max(1, min(n, int(0.9 * size[0] / (1.5 * tall))))
+    rows, columns = np.divmod(np.arange(n), n_columns)
+    in_row = np.minimum(n_columns, n - rows * n_columns)
+    x = centre[0] * size[0] + (columns - (in_row - 1) / 2) * 1.4 * tall
+    y = centre[1] * size[1] + (rows - rows[-1] / 2) * 1.6 * tall
+    beside = rng.uniform(-0.08, 0.08, (n, 2)) * tall * (n > 1)
+    places = zip(pixels, np.stack([x, y], axis=1), beside, strict=True)
+    return np.concatenate([strokes_at(one, tall, place) + move for one, place, move in places])
+
+
+def _inked(
+    ink: Image.Image, paper: str, pen: str, tall: float, rng: np.random.Generator
+) -> Image.Image:
+    """Return the sheet with what is written on it."""
+    cover = np.asarray(ink, np.float32)[..., None] / 255  # (H, W, 1)
+    if pen in ("pencil", "chalk"):  # it leaves the valleys of the paper free
+        cover = cover * (1 - 0.5 * _grain(rng, ink.size, 0.8)[..., None].clip(0, 1))
+    sheet = np.asarray(_sheet(paper, ink.size, tall, rng), np.float32)
+    scene = sheet * (1 - 0.95 * cover) + np.array(PENS[pen], np.float32) * 0.95 * cover
+    return Image.fromarray(scene.astype(np.uint8))
 
 
 def _sheet(paper: str, size: tuple[int, int], tall: float, rng: np.random.Generator) -> Image.Image:
@@ -264,8 +250,10 @@ def _seen_from(
     )
 
 
-def _light(size: tuple[int, int], shadow: float, rng: np.random.Generator) -> np.ndarray:
-    """Return how bright each place is: falling off to one side, with the shadow of a hand."""
+def _light(
+    size: tuple[int, int], shadow: float, crumple: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return how bright each place is: falling off to one side, with a hand's shadow and folds."""
     width, high = size
     y, x = np.mgrid[-1 : 1 : high * 1j, -1 : 1 : width * 1j].astype(np.float32)
     angle, edge = rng.uniform(0, 2 * np.pi, 2)
@@ -273,7 +261,8 @@ def _light(size: tuple[int, int], shadow: float, rng: np.random.Generator) -> np
     bow = 0.2 * np.sin(3 * (np.sin(edge) * x - np.cos(edge) * y))  # the edge of a shadow is no line
     depth = np.cos(edge) * x + np.sin(edge) * y + bow - rng.uniform(-0.4, 0.5)
     soft = rng.uniform(0.02, 0.3)
-    return even * (1 - shadow / (1 + np.exp(-(depth / soft).clip(-30, 30))))
+    light = even * (1 - shadow / (1 + np.exp(-(depth / soft).clip(-30, 30))))
+    return light * (1 + crumple * _folds(size, rng))
 
 
 def _folds(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from digitlab.data import Split, as_pixels
 from digitlab.geometry import SIZE
 from digitlab.inference import read_logits
+from digitlab.reading.opened import PictureOrPath
 from digitlab.reading.steps import digitize
 from digitlab.tables import html_table
 
-Picturelike = Tensor | np.ndarray | Image.Image | str | os.PathLike[str]
+Steps = dict[str, np.ndarray]
+DigitLike = Tensor | np.ndarray | PictureOrPath
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +39,7 @@ class Prediction:
     probability: float
     probabilities: Tensor
     pixels: Tensor
-    steps: dict[str, np.ndarray] = field(default_factory=dict)
+    steps: Steps = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Prediction(digit={self.digit}, probability={self.probability:.2f})"
@@ -48,7 +50,7 @@ class Prediction:
 
 
 def predict(
-    model: nn.Module, images: Picturelike | Split | Sequence[Picturelike]
+    model: nn.Module, images: DigitLike | Split | Sequence[DigitLike]
 ) -> Prediction | list[Prediction]:
     """Read one digit, or each of many.
 
@@ -64,52 +66,61 @@ def predict(
     Raises:
         ValueError: for pixels of another shape or range, or a file that is no picture.
     """
-    many = _as_list(images)
-    ready = [_prepare(image) for image in (many if many is not None else [images])]
-    if not ready:
-        return []
-    pixels = torch.stack([one for one, _ in ready])  # (N, 1, 28, 28)
-    probabilities = read_logits(model, pixels.split(250), len(pixels)).softmax(dim=1)
-    predictions = [
-        Prediction(int(p.argmax()), float(p.max()), p, one[0], steps)
-        for p, (one, steps) in zip(probabilities, ready, strict=True)
-    ]
-    return predictions if many is not None else predictions[0]
-
-
-def _as_list(images: Any) -> list[Any] | None:
-    """Return the digits of a batch or list; None for a single digit."""
     if isinstance(images, Split):
-        return list(images.images)
-    if isinstance(images, list | tuple):
-        return list(images)
-    is_array = isinstance(images, Tensor | np.ndarray)
-    if is_array and (images.ndim == 4 or (images.ndim == 3 and images.shape[0] != 1)):
-        return list(images)
-    return None
+        images = images.images
+    many = isinstance(images, list | tuple) or _is_batch(images)
+    pixels, steps = _prepared(images if many else [images])
+    if not steps:
+        return []
+    probabilities = read_logits(model, pixels.split(250), len(pixels)).softmax(dim=1)
+    most, digits = probabilities.max(dim=1)
+    found = zip(digits.tolist(), most.tolist(), probabilities, pixels[:, 0], steps, strict=True)
+    predictions = [Prediction(*facts) for facts in found]
+    return predictions if many else predictions[0]
 
 
-def _prepare(image: object) -> tuple[Tensor, dict[str, np.ndarray]]:
-    """Return pixels float (1, 28, 28) in [0, 1] and the steps that made them."""
+def _is_batch(images: object) -> bool:
+    if not isinstance(images, Tensor | np.ndarray):
+        return False
+    return images.ndim == 4 or (images.ndim == 3 and images.shape[0] != 1)
+
+
+def _prepared(images: Any) -> tuple[Tensor, list[Steps]]:
+    """Return the pixels of many digits, float (N, 1, 28, 28) in [0, 1], and how each was made."""
+    if _is_batch(images):
+        return _as_floats(images), [{} for _ in images]
+    ready = [_one(image) for image in images]
+    pixels = torch.cat([pixels for pixels, _ in ready]) if ready else torch.empty(0)
+    return pixels, [steps for _, steps in ready]
+
+
+def _one(image: object) -> tuple[Tensor, Steps]:
+    """Return the pixels of one digit, float (1, 1, 28, 28) in [0, 1], and how they were made."""
+    if isinstance(image, Tensor | np.ndarray):
+        return _as_floats(image[None]), {}
     if isinstance(image, str | os.PathLike | Image.Image):
         digitized = digitize(image)
-        return as_pixels(torch.from_numpy(digitized.pixels)), digitized.steps
-    if not isinstance(image, Tensor | np.ndarray):
+        return as_pixels(torch.from_numpy(digitized.pixels[None])), digitized.steps
+    raise ValueError(
+        f"a digit must be a tensor, an array, a Pillow image or a file name, not "
+        f"{type(image).__name__}"
+    )
+
+
+def _as_floats(images: Tensor | np.ndarray) -> Tensor:
+    """Check a batch of pixels and return it as float (N, 1, 28, 28) in [0, 1]."""
+    # an array may be turned or locked, which a tensor cannot be; its copy is not
+    pixels = torch.as_tensor(np.array(images) if isinstance(images, np.ndarray) else images)
+    if pixels.shape[1:] not in ((SIZE, SIZE), (1, SIZE, SIZE)):
         raise ValueError(
-            f"a digit must be a tensor, an array, a Pillow image or a file name, not "
-            f"{type(image).__name__}"
-        )
-    pixels = torch.as_tensor(np.array(image) if isinstance(image, np.ndarray) else image)  # a copy
-    if pixels.shape not in ((SIZE, SIZE), (1, SIZE, SIZE)):
-        raise ValueError(
-            f"a digit must have the shape (28, 28) or (1, 28, 28), not {tuple(pixels.shape)}; "
+            f"a digit must have the shape (28, 28) or (1, 28, 28), not {tuple(pixels.shape[1:])}; "
             "give larger pictures as Pillow images or files"
         )
-    pixels = pixels.reshape(SIZE, SIZE)
-    pixels = as_pixels(pixels) if pixels.dtype == torch.uint8 else pixels.float()[None]
-    if not 0 <= pixels.min() <= pixels.max() <= 1:
+    pixels = pixels.reshape(-1, SIZE, SIZE)
+    pixels = as_pixels(pixels) if pixels.dtype == torch.uint8 else pixels.float()[:, None]
+    if len(pixels) and not 0 <= pixels.min() <= pixels.max() <= 1:
         raise ValueError(
             f"pixels must lie in [0, 1], but these go from {pixels.min():.2f} to "
             f"{pixels.max():.2f}; divide 0 to 255 by 255"
         )
-    return pixels, {}
+    return pixels

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from digitlab import geometry
 from digitlab.names import Registry
 from digitlab.reading import light, strokes
-from digitlab.reading.opened import luminance, on_paper, open_picture, rounded, upright
+from digitlab.reading.opened import PictureOrPath, luminance, on_paper, open_picture, rounded
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -51,7 +48,7 @@ STEPS = Registry(
         "stroke width": Step(strokes.with_mnist_strokes),
         "deslanted": Step(strokes.deslanted, usual=False),  # MNIST's digits slant
         "centred": Step(strokes.centred),
-        f"{geometry.SIZE} x {geometry.SIZE}": Step(strokes.small, optional=False),
+        "28 x 28": Step(strokes.small, optional=False),
     },
 )
 UNUSUAL = tuple(name for name, step in STEPS.items() if not step.usual)
@@ -74,10 +71,7 @@ class Digitized:
 
 
 def digitize(
-    image: Image.Image | str | os.PathLike[str],
-    *,
-    skip: Collection[str] = (),
-    add: Collection[str] = (),
+    image: PictureOrPath, *, skip: Collection[str] = (), add: Collection[str] = ()
 ) -> Digitized:
     """Make a picture of one digit look like MNIST's, step by step.
 
@@ -92,30 +86,29 @@ def digitize(
     """
     for name in (*skip, *add):
         if not STEPS[name].optional:
-            raise ValueError(f"the step {name!r} makes the pixels and cannot be left out")
-    picture = upright(open_picture(image))
+            raise ValueError(f"the step {name!r} makes the pixels; it is always done")
+    picture = open_picture(image).picture
     steps = {"picture": np.asarray(picture.convert("L"))}
     left_out = {*skip, *UNUSUAL} - {*add}
-    for name, values in apply_steps(on_paper(picture), ("page", "choice", "digit"), left_out):
-        steps[name] = _shown(values)
-    return Digitized(steps[name], steps)
+    done = apply_steps(on_paper(picture), ["page", "choice", "digit"], left_out)
+    steps |= {name: _shown(values) for name, values in done.items()}
+    return Digitized(steps["28 x 28"], steps)
 
 
 def apply_steps(
     values: np.ndarray, scopes: Collection[str], left_out: Collection[str] = UNUSUAL
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Do the steps of these scopes, one after the other; yield each name with what came of it."""
+) -> dict[str, np.ndarray]:
+    """Do the steps of these scopes, one after the other; return what came of each."""
+    done = {}
     for name, step in STEPS.items():
         change = step.without if name in left_out else step.run
         if step.scope in scopes and change:
-            values = change(values)
-            yield name, values
+            values = done[name] = change(values)
+    return done
 
 
 def _shown(values: np.ndarray) -> np.ndarray:
     """Return a step as uint8 (H, W)."""
     if values.ndim == 3:
         values = luminance(values)
-    if values.dtype != np.uint8:
-        values = rounded(values.clip(0, 1) * 255)
-    return values
+    return values if values.dtype == np.uint8 else rounded(values.clip(0, 1) * 255)

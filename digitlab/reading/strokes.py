@@ -1,9 +1,12 @@
 """From even ink to a digit as MNIST has them: its strokes, its box, its centre.
 
 Ink is float (H, W) in [0, 1]; from `in_box` on it lies in a frame four times finer than 28 x 28.
+A box is int (4,): top, left, bottom and right, in pixels; the last two lie outside.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -18,22 +21,24 @@ FINE = 4  # the last steps work on a frame this much finer than 28 x 28
 WIDTHS = (1.6, 5.4)  # pixels; the strokes of 98 % of MNIST's digits lie between
 WIDTH = 2.7  # pixels; the median of MNIST
 
+# --- Which ink belongs to the digit -------------------------------------------------------------
+
 
 def clean(ink: np.ndarray) -> np.ndarray:
     """Set the paper to 0 and the ink to 1, and drop specks."""
     paper, spread = noise(ink)
-    if max(ink.shape) > 100:
+    if max(ink.shape) > 100:  # the grain of a photo, or only the stairs of a drawing
         ink = ndimage.gaussian_filter(ink, max(ink.shape) / 1200 if spread > 0.01 else 0.6)
         paper, spread = noise(ink)
-    low = paper + max(4 * spread, 0.02)
+    low = paper + max(4 * spread, 0.02)  # of 30 000 pixels of noise one lies higher
     labels, peak, _ = _parts(ink, ink > low)
-    labels, peak, area = _parts(ink, (labels > 0) & (ink > 0.4 * peak[labels]))
+    labels, peak, area = _parts(ink, (labels > 0) & (ink > 0.4 * peak[labels]))  # without its blur
     if len(area) == 1:
         raise ValueError(NO_INK)
     heavy, cut = area * peak, _cut_by_border(labels)
     whole = heavy * ~cut if (~cut & (area > 4)).any() else heavy
     large = heavy >= 0.02 * whole.max()
-    speck = ~large | (peak < 0.45 * peak[large & (whole > 0)].max())
+    speck = ~large | (peak < 0.45 * peak[large & (whole > 0)].max())  # small, or faint
     mask = (labels > 0) & ~speck[labels]
     near = ndimage.binary_dilation(mask, AROUND, iterations=1 if max(ink.shape) > 60 else 2)
     level = np.median(ink[mask])
@@ -54,48 +59,82 @@ def _cut_by_border(labels: np.ndarray) -> np.ndarray:
 
 
 def digit_only(ink: np.ndarray) -> np.ndarray:
-    """Keep the strokes of the digit, and drop ink that the frame cuts."""
+    """Keep the strokes of the digit, and drop ink that the frame cuts.
+
+    Raises:
+        ValueError: where something as large as the digit stands beside it.
+    """
     labels, n = ndimage.label(ink > 0.3, AROUND)
     if n < 2:
         return ink
-    boxes = ndimage.find_objects(labels)
-    size = np.array([0] + [max(s.stop - s.start for s in box) for box in boxes])
-    touching = _cut_by_border(labels)
-    y, x = (np.exp(-4 * np.linspace(-1, 1, length) ** 2) for length in ink.shape)
-    score = np.bincount(labels.ravel(), (ink * y[:, None] * x).ravel(), n + 1)
-    score[touching] *= 0.3
-    score[0] = 0
-    main = score.argmax()
-    cut = touching & ~touching[main]
-    kept = ~cut[labels] & (labels > 0)
-    small = reduced(kept, 250) > 0
-    reach = size[main] * small.shape[0] / ink.shape[0]
-    window = (1 + 2 * round(0.2 * reach), 1 + 2 * round(0.1 * reach))
-    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), AROUND)
-    of_pixel = enlarged(groups, 250, ink.shape)
-    group = of_pixel[labels == main][0]
-    in_group = np.unique(labels[kept & (of_pixel == group)])
-    here = [boxes[i - 1] for i in in_group]
-    top, bottom = min(y.start for y, _ in here), max(y.stop for y, _ in here)
-    left, right = min(x.start for _, x in here), max(x.stop for _, x in here)
-    area = np.bincount(labels.ravel(), minlength=n + 1)
-    chosen = np.isin(labels, in_group)
-    for part in np.setdiff1d(np.unique(labels[kept]), in_group):
-        y, x = boxes[part - 1]
-        height, reach = bottom - top, max(bottom - top, right - left) / 3
-        below, beside = max(y.start - bottom, top - y.stop), max(x.start - right, left - x.stop)
-        alike = 0.6 < (y.stop - y.start) / height < 1.7 and area[part] > 0.4 * area[in_group].sum()
-        if max(below, beside) < reach and (below > -0.2 * height or not alike):
-            chosen |= labels == part
-            top, bottom = min(top, y.start), max(bottom, y.stop)
-            left, right = min(left, x.start), max(right, x.stop)
+    box, area = boxes(labels), np.bincount(labels.ravel())
+    main, cut = _main_part(ink, labels)
+    kept = (labels > 0) & ~cut[labels]
+    group = _close_by(labels, kept, main, max(box[main, 2:] - box[main, :2]))
+    chosen, digit = list(group), around(box[group])
+    for part in np.setdiff1d(labels[kept], group):
+        high, wide = digit[2:] - digit[:2]
+        gap = gaps(box[part], digit)
+        alike = 0.6 < (box[part, 2] - box[part, 0]) / high < 1.7  # as high as the digit,
+        alike &= area[part] > 0.4 * area[group].sum()  # and with about as much ink
+        if gap.max() < max(high, wide) / 3 and (gap[0] > -0.2 * high or not alike):
+            chosen.append(part)  # a loose bar, or a dot
+            digit = around(np.stack([digit, box[part]]))
         elif alike:
             raise ValueError(
                 "there are several digits in this picture; use read_page to read them all"
             )
-    others = (labels > 0) & ~chosen
-    near = ndimage.binary_dilation(chosen, AROUND, iterations=2)
-    return np.where(near & ~others, ink, 0)
+    return np.where(with_edges(labels, chosen), ink, 0)
+
+
+def _main_part(ink: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return the part with most ink near the middle, and which other parts the frame cuts."""
+    y, x = (np.exp(-4 * np.linspace(-1, 1, length) ** 2) for length in ink.shape)
+    score = np.bincount(labels.ravel(), (ink * y[:, None] * x).ravel())
+    cut = _cut_by_border(labels)
+    score[cut] *= 0.3  # a digit may touch the frame where nothing else is there
+    score[0] = 0
+    main = int(score.argmax())
+    return main, cut & ~cut[main]
+
+
+def _close_by(labels: np.ndarray, kept: np.ndarray, main: int, side: int) -> np.ndarray:
+    """Return the main part and those so close that a pen which skips may have left the gap.
+
+    That is a fifth of the main part's longer side up and down, and a tenth to the left and right.
+    """
+    small = reduced(kept, 250) > 0
+    reach = side * small.shape[0] / labels.shape[0]
+    window = (1 + 2 * round(0.2 * reach), 1 + 2 * round(0.1 * reach))
+    groups, _ = ndimage.label(ndimage.maximum_filter(small, window), AROUND)
+    of_pixel = enlarged(groups, 250, labels.shape)
+    return np.unique(labels[kept & (of_pixel == of_pixel[labels == main][0])])
+
+
+def boxes(labels: np.ndarray) -> np.ndarray:
+    """Return the box of each numbered part, int (n + 1, 4); that of number 0 is empty."""
+    places = [(y.start, x.start, y.stop, x.stop) for y, x in ndimage.find_objects(labels)]
+    return np.array([(0, 0, 0, 0), *places])
+
+
+def around(several: np.ndarray) -> np.ndarray:
+    """Return the smallest box that holds several: int (n, 4) -> (4,)."""
+    return np.concatenate([several[:, :2].min(axis=0), several[:, 2:].max(axis=0)])
+
+
+def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return how far two boxes lie apart, down and right; negative where they overlap."""
+    return np.maximum(one[:2] - other[2:], other[:2] - one[2:])
+
+
+def with_edges(labels: np.ndarray, parts: Sequence[int]) -> np.ndarray:
+    """Return the mask of these parts with their grey edges, which are two pixels wide."""
+    mask = np.isin(labels, parts)
+    grown: np.ndarray = ndimage.binary_dilation(mask, AROUND, iterations=2)
+    return grown & (mask | (labels == 0))
+
+
+# --- The geometry of MNIST ----------------------------------------------------------------------
 
 
 def in_box(ink: np.ndarray) -> np.ndarray:
@@ -114,7 +153,7 @@ def in_box(ink: np.ndarray) -> np.ndarray:
     picture = Image.fromarray(digit.astype(np.float32))
     scaled = np.asarray(picture.resize((width, height), Image.Resampling.BOX))
     frame = np.zeros((SIZE * FINE, SIZE * FINE), np.float32)
-    free = np.array(ink.shape) - digit.shape
+    free = np.array(ink.shape) - digit.shape  # it stays as far up and left as it was
     share = np.where(free > 0, np.array([top, left]) / np.maximum(free, 1), 0.5)
     y, x = np.rint(share * (SIZE - np.array([height, width]) / FINE)).astype(int) * FINE
     frame[y : y + height, x : x + width] = scaled
@@ -143,12 +182,12 @@ def with_mnist_strokes(frame: np.ndarray) -> np.ndarray:
     width = stroke_width(frame)
     if WIDTHS[0] <= width <= WIDTHS[1]:
         return frame
-    goal = WIDTH if width < WIDTHS[0] else 4.0
+    goal = WIDTH if width < WIDTHS[0] else 4.0  # markers: no thinner than MNIST's thick ones
     grow = (goal - width) / 2 / (1 - width / BOX)  # pixels on each side; the box grows, too
     zoom = 1 - 2 * grow / BOX
     middle = len(frame) / 2 - 0.5
     smaller = ndimage.affine_transform(frame, np.eye(2) / zoom, middle * (1 - 1 / zoom), order=1)
-    mask = smaller > 0.25 if grow > 0 else smaller > 0.5
+    mask = smaller > 0.25 if grow > 0 else smaller > 0.5  # hairlines are pale
     if not mask.any():
         return frame
     outside = ndimage.distance_transform_edt(~mask)
@@ -163,7 +202,7 @@ def deslanted(frame: np.ndarray) -> np.ndarray:
     y, x = (frame * rows).sum() / mass, (frame * columns).sum() / mass
     spread = max((frame * (rows - y) ** 2).sum(), 1e-6)
     slant = (frame * (rows - y) * (columns - x)).sum() / spread
-    shear = np.array([[1, 0], [np.clip(slant, -0.7, 0.7), 1]])
+    shear = np.array([[1, 0], [np.clip(slant, -0.7, 0.7), 1]])  # 35 degrees: more is no slant
     middle = np.array([y, x]) + len(frame) / 2 - 0.5
     return ndimage.affine_transform(frame, shear, middle - shear @ middle, order=1)
 
