@@ -12,10 +12,10 @@ from PIL import Image
 
 from digitlab.measured import pretrained
 from digitlab.reading.predict import Prediction, predict
-from digitlab.reading.steps import SWITCHABLE, digitize
-from digitlab.widgets.pad import DESLANTED, SIDE, DigitPad, Drawing
+from digitlab.reading.steps import STEPS, UNUSUAL, digitize
+from digitlab.widgets.pad import SIDE, DigitPad, Drawing
 
-SWITCHES = (*SWITCHABLE, DESLANTED)
+SWITCHES = [name for name, step in STEPS.items() if step.optional]
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def send(pad: DigitPad, image: np.ndarray) -> None:
 
 
 def tile(pad: DigitPad, name: str) -> Image.Image:
-    """Return the picture that is shown for a step."""
-    encoded = re.search('base64,([^"]*)', pad._pictures[name].value)[1]
+    """Return what is shown of a step."""
+    encoded = re.search('base64,([^"]*)', pad._tiles[name].value)[1]
     return Image.open(io.BytesIO(b64decode(encoded)))
 
 
@@ -54,20 +54,13 @@ def test_an_untouched_pad_shows_a_seven_and_reads_it(pad: DigitPad) -> None:
     assert pad.prediction.probability > 0.9
 
 
-def test_pixels_from_a_browser_are_read(pad: DigitPad, one: np.ndarray) -> None:
-    send(pad, one)
-    np.testing.assert_array_equal(pad.image, one)
-    assert pad.prediction.digit == 1
-    assert pad.drawing.probabilities == pad.prediction.probabilities.tolist()
-
-
 def test_while_a_line_is_drawn_only_the_answer_changes(pad: DigitPad, one: np.ndarray) -> None:
-    before = pad._pictures["picture"].value
+    before = pad._tiles["picture"].value
     pad.drawing.set_state({"pixels": memoryview(one.tobytes()), "unfinished": True})
     assert pad.prediction.digit == 1
-    assert pad._pictures["picture"].value == before
+    assert pad._tiles["picture"].value == before
     pad.drawing.set_state({"unfinished": False})
-    assert pad._pictures["picture"].value != before
+    assert pad._tiles["picture"].value != before
 
 
 def test_one_thread_reads_and_the_others_are_given_back(pad: DigitPad, one: np.ndarray) -> None:
@@ -81,30 +74,23 @@ def test_one_thread_reads_and_the_others_are_given_back(pad: DigitPad, one: np.n
         torch.set_num_threads(1)
 
 
-def test_an_image_from_python_is_read_like_one_from_a_browser(
-    pad: DigitPad, one: np.ndarray
-) -> None:
-    send(pad, one)
-    sent, pad.image = pad.prediction, np.zeros((28, 28), np.uint8)
-    pad.image = one
-    assert torch.equal(pad.prediction.probabilities, sent.probabilities)
-    assert not pad.drawing.example
-
-
 def test_the_answer_is_that_of_predict_at_half_the_size(pad: DigitPad, one: np.ndarray) -> None:
     send(pad, one)
     small = Image.fromarray(one).reduce(2)
     expected = predict(pretrained(), small)
     assert isinstance(expected, Prediction)
+    np.testing.assert_array_equal(pad.image, one)
+    assert pad.prediction.digit == 1
+    assert pad.drawing.probabilities == pad.prediction.probabilities.tolist()
+    best, second = pad.prediction.probabilities.argsort(descending=True).tolist()[:2]
+    assert re.fullmatch(rf"{best}: [\d.]+ %, second best {second}: [\d.]+ %", pad.drawing.message)
     torch.testing.assert_close(pad.prediction.probabilities, expected.probabilities)
     np.testing.assert_array_equal(pad.digitized.pixels, digitize(small).pixels)
     assert list(pad.prediction.steps) == list(expected.steps)
-
-
-def test_the_message_names_the_two_best_answers(pad: DigitPad, one: np.ndarray) -> None:
-    send(pad, one)
-    best, second = pad.prediction.probabilities.argsort(descending=True).tolist()[:2]
-    assert re.fullmatch(rf"{best}: [\d.]+ %, second best {second}: [\d.]+ %", pad.drawing.message)
+    sent, pad.image = pad.prediction, np.zeros((28, 28), np.uint8)
+    pad.image = one  # from Python
+    assert torch.equal(pad.prediction.probabilities, sent.probabilities)
+    assert not pad.drawing.example
 
 
 def test_another_model_reads_for_the_pad() -> None:
@@ -132,7 +118,8 @@ def test_an_empty_pad_says_what_to_do(pad: DigitPad) -> None:
     send(pad, np.full((SIDE, SIDE), 255, np.uint8))
     assert pad.drawing.message == "The pad is empty: draw one large digit"
     assert (pad.prediction, pad.digitized, pad.drawing.probabilities) == (None, None, [])
-    assert {place.value for place in pad._pictures.values()} == {"<span>left out</span>"}
+    assert {place.value for place in pad._tiles.values()} == {"<span>left out</span>"}
+    assert pad.snapshot().alt == f"Drawing pad. {pad.drawing.message}. Steps: none."
 
 
 def test_a_pad_without_a_digit_says_why_and_goes_on(pad: DigitPad, one: np.ndarray) -> None:
@@ -198,11 +185,12 @@ def test_bright_digits_become_ink_on_paper(pad: DigitPad, mnist) -> None:
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def test_every_step_has_a_picture_and_those_that_can_be_skipped_a_box(pad: DigitPad) -> None:
-    assert set(pad.switches) == set(SWITCHES)
-    assert [name for name, box in pad.switches.items() if not box.value] == [DESLANTED]
-    for name, place in pad._pictures.items():
-        assert name == DESLANTED or f'alt="{name}: ' in place.value
+def test_every_step_is_shown_and_those_that_can_be_skipped_have_a_box(pad: DigitPad) -> None:
+    assert list(pad.switches) == SWITCHES
+    assert [name for name, box in pad.switches.items() if not box.value] == [*UNUSUAL]
+    assert list(pad._tiles) == ["picture", *STEPS]
+    for name, place in pad._tiles.items():
+        assert name in UNUSUAL or f'alt="{name}: ' in place.value
     np.testing.assert_array_equal(
         np.asarray(tile(pad, "28 x 28"))[1::3, 1::3], pad.digitized.pixels
     )
@@ -216,8 +204,8 @@ def test_each_box_takes_its_step_out_and_puts_it_back(
     before = pad.drawing.probabilities
     box = pad.switches[name]
     box.value = not box.value
-    skip, deslant = ([], True) if name == DESLANTED else ([name], False)
-    expected = digitize(Image.fromarray(one).reduce(2), skip=skip, deslant=deslant)
+    choice = "skip" if STEPS[name].usual else "add"
+    expected = digitize(Image.fromarray(one).reduce(2), **{choice: [name]})
     np.testing.assert_array_equal(pad.digitized.pixels, expected.pixels)
     assert list(pad.prediction.steps) == list(expected.steps)
     box.value = not box.value
@@ -229,8 +217,8 @@ def test_a_reading_can_flip_when_steps_are_left_out(pad: DigitPad) -> None:
     for box in pad.switches.values():
         box.value = False
     assert pad.prediction.digit != 7
-    for name in SWITCHABLE:
-        pad.switches[name].value = True
+    for name, box in pad.switches.items():
+        box.value = STEPS[name].usual
     assert pad.prediction.digit == 7
 
 
@@ -239,21 +227,17 @@ def test_a_reading_can_flip_when_steps_are_left_out(pad: DigitPad) -> None:
 
 def test_the_snapshot_tells_what_is_drawn_and_read(pad: DigitPad, one: np.ndarray) -> None:
     send(pad, one)
-    picture = pad.snapshot()
-    assert picture.alt.startswith("Drawing pad. 1: ")
-    assert all(name in picture.alt for name in pad.digitized.steps)
-    assert [row[0] for row in picture.rows] == list(range(10))
-    assert len(picture.axes) == 2 + len(pad.digitized.steps)
+    figure = pad.snapshot()
+    assert figure.alt.startswith("Drawing pad. 1: ")
+    assert figure.alt.endswith(f"Steps: {', '.join(pad.digitized.steps)}.")
+    assert [bar.get_height() for bar in figure.axes[1].patches] == pad.drawing.probabilities
+    assert [row[1] for row in figure.rows] == [round(p, 4) for p in pad.drawing.probabilities]
+    shown = [ax.images[0].get_array() for ax in (figure.axes[0], *figure.axes[2:])]
+    for image, expected in zip(shown, [one, *pad.digitized.steps.values()], strict=True):
+        np.testing.assert_array_equal(image, expected)
 
 
-def test_the_snapshot_of_an_empty_pad_says_so(pad: DigitPad) -> None:
-    pad.image = np.full((9, 9), 255, np.uint8)
-    assert pad.snapshot().alt == (
-        "Drawing pad. The pad is empty: draw one large digit. Steps: none."
-    )
-
-
-def test_the_pad_shows_as_a_widget_and_as_a_picture_of_itself(pad: DigitPad) -> None:
+def test_the_pad_shows_as_a_widget_and_as_a_figure_of_itself(pad: DigitPad) -> None:
     bundle = pad._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert 'alt="Drawing pad. 7: ' in bundle["text/html"]

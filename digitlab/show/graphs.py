@@ -277,7 +277,7 @@ def graph_parts(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
 def _read_dot(text: str) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
     """Return nodes and edges in the order in which the graph was written."""
     graph = _course("pygraphviz").AGraph(string=text)
-    labels = {str(node): node.attr["label"].strip(" ") for node in graph.nodes()}
+    labels = {str(node): (node.attr["label"] or str(node)).strip(" ") for node in graph.nodes()}
     return labels, [
         (str(e[0]), str(e[1]), (e.attr["label"] or "").strip(" ")) for e in graph.edges()
     ]
