@@ -201,7 +201,8 @@ def plot_grid(
     grid = np.array([[values.get((r, c), np.nan) for c in columns] for r in rows], float)
     letters = [max(len(str(name)) for name in names) for names in (rows, columns)]
     width = 1 + 0.09 * letters[0] + len(columns) * max(0.8, 0.09 * letters[1])
-    mpl, (ax,) = canvas(None, (min(WIDTH, width), 1.1 + 0.3 * len(rows)))
+    width = min(WIDTH, max(width, 0.09 * len(title)))
+    mpl, (ax,) = canvas(None, (width, 1.1 + 0.3 * len(rows)))
     ax.imshow(grid, cmap="cividis", aspect="auto", interpolation="nearest")
     texts = {at: "" if np.isnan(v) else axis.say(float(v)) for at, v in np.ndenumerate(grid)}
     if grid.size <= MOST_TEXTS:
