@@ -9,6 +9,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import digitlab
 from tools.notebooks import WIDGET_VIEW, result_text
 
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -18,6 +19,7 @@ UNWANTED = {
     "absolute path": r"""["'](/|~/|[A-Za-z]:[\\/]+)\w""",
     "fetched address": r"urlopen|urlretrieve|requests\.|retrieve\(|download=True|\b(wget|curl) ",
     "install cell": r"\b(pip|conda) install|^\s*!",
+    "module of the library": r"\b(from|import) digitlab\.",
 }
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 
@@ -77,6 +79,11 @@ def has_no_unwanted_code(notebook: NotebookNode) -> None:
     assert {name: match[0] for name, match in found.items() if match} == {}
 
 
+def names_only_what_is_public(notebook: NotebookNode) -> None:
+    source = "\n".join(cell.source for cell in code_cells(notebook))
+    assert set(re.findall(r"\bdl\.(\w+)", source)) <= set(digitlab.__all__)
+
+
 def is_one_clean_run(notebook: NotebookNode) -> None:
     counts = [cell.execution_count for cell in code_cells(notebook)]
     assert counts == list(range(1, len(counts) + 1))
@@ -92,11 +99,11 @@ def stores_no_widgets(notebook: NotebookNode) -> None:
     assert not any(WIDGET_VIEW in output.get("data", {}) for output in outputs(notebook))
 
 
-def describes_every_picture(notebook: NotebookNode) -> None:
+def describes_every_figure(notebook: NotebookNode) -> None:
     for bundle in (output.get("data", {}) for output in outputs(notebook)):
-        pictures = re.findall(r"<img\b[^>]*>", bundle.get("text/html", ""))
-        assert pictures or not any(kind.startswith("image/") for kind in bundle)
-        assert all(re.match(r'<img alt="[^"]{15,}"', picture) for picture in pictures)
+        images = re.findall(r"<img\b[^>]*>", bundle.get("text/html", ""))
+        assert images or not any(kind.startswith("image/") for kind in bundle)
+        assert all(re.match(r'<img alt="[^"]{15,}"', image) for image in images)
 
 
 def is_smaller_than_1500_kb(notebook: NotebookNode) -> None:
@@ -123,8 +130,8 @@ def good() -> NotebookNode:
     html = {"text/html": '<img alt="ten digits in one row" src="data:image/png;base64,eA==">'}
     cells = [
         new_markdown_cell("# Ten digits\n\n## 1. Look\n\n## 2. Count"),
-        new_code_cell("x = 1\nx", execution_count=1),
-        new_code_cell("p = picture()\np", execution_count=2),
+        new_code_cell("x = dl.load()\nx", execution_count=1),
+        new_code_cell("p = figure()\np", execution_count=2),
         new_code_cell("y = x\nprint(y)", execution_count=3, metadata={"tags": ["result"]}),
     ]
     cells[2].outputs = [new_output("display_data", data=html | {"image/png": "eA=="})]
@@ -149,7 +156,7 @@ def with_output(kind: str, **content):
     return lambda notebook: notebook.cells[1].outputs.append(new_output(kind, **content))
 
 
-def with_picture(**data):
+def with_figure(**data):
     return with_output("display_data", data={k.replace("_", "/"): v for k, v in data.items()})
 
 
@@ -172,16 +179,18 @@ WAYS_TO_BREAK = [
     (has_no_unwanted_code, with_source("MNIST('data', download=True)")),
     (has_no_unwanted_code, with_source("%pip install digitlab")),
     (has_no_unwanted_code, with_source("!ls")),
+    (has_no_unwanted_code, with_source("from digitlab.show.figure import canvas")),
+    (names_only_what_is_public, with_source("dl.canvas(None, (7, 3))")),
     (is_one_clean_run, lambda n: n.cells[2].update(execution_count=None)),
     (is_one_clean_run, lambda n: n.cells[2].update(execution_count=7)),
     (ran_without_errors_and_warnings, with_output("error", ename="ValueError")),
     (ran_without_errors_and_warnings, with_output("stream", name="stderr", text="deprecated")),
     (stores_no_widgets, with_output("display_data", data={WIDGET_VIEW: {"model_id": "1"}})),
     (stores_no_widgets, lambda n: n.metadata.update(widgets={})),
-    (describes_every_picture, with_picture(image_png="eA==")),
-    (describes_every_picture, with_picture(**{"image/svg+xml": "<svg/>"})),
-    (describes_every_picture, with_picture(text_html='<img alt="digits" src="x">')),
-    (describes_every_picture, with_picture(text_html='<img src="x">')),
+    (describes_every_figure, with_figure(image_png="eA==")),
+    (describes_every_figure, with_figure(**{"image/svg+xml": "<svg/>"})),
+    (describes_every_figure, with_figure(text_html='<img alt="digits" src="x">')),
+    (describes_every_figure, with_figure(text_html='<img src="x">')),
     (is_smaller_than_1500_kb, with_output("stream", text="x" * 1_500_000)),
     (ends_in_one_result_of_one_line, lambda n: tag(n.cells[2], "result")),
     (ends_in_one_result_of_one_line, lambda n: n.cells[3].metadata.clear()),
