@@ -1,11 +1,13 @@
 import json
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from digitlab import doctor, idx
+from digitlab.runs import versions
 
 
 def found_by(name: str) -> doctor.Check:
@@ -51,21 +53,12 @@ def test_a_failing_check_comes_with_its_cure():
     assert check == doctor.Check("torch", False, "ImportError: no module named torch", "install it")
     assert "FAIL  torch     ImportError: no module named torch\n" in doctor.text([check])
     assert "cure: install it" in doctor.text([check])
-
-
-def test_a_check_that_passes_shows_no_cure():
     assert "cure" not in doctor.text([doctor._run("Python", lambda: "3.14", "install it")])
 
 
 def test_an_old_python_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 9))
     assert not found_by("Python").ok
-
-
-def test_without_mnist_the_data_are_the_embedded_digits(elsewhere):
-    check = found_by("data")
-    assert check.ok
-    assert "optdigits" in check.found
 
 
 def test_damaged_data_are_named(elsewhere):
@@ -133,6 +126,19 @@ def test_the_report_tells_nothing_about_the_machine(elsewhere):
 
 def test_the_report_names_the_version_of_each_dependency():
     assert re.search(r"versions: digitlab \d.*, torch 2\..*, pygraphviz \d", doctor.report([]))
+
+
+def test_a_folder_of_sources_that_is_not_installed_does_its_work(monkeypatch):
+    find = metadata.Distribution.from_name
+
+    def from_name(name):
+        if name == "digitlab":
+            raise metadata.PackageNotFoundError(name)
+        return find(name)
+
+    monkeypatch.setattr(metadata.Distribution, "from_name", from_name)
+    assert "versions: digitlab not installed, torch 2." in doctor.report([])
+    assert versions()["digitlab"] == "not installed"
 
 
 def test_the_dictionary_is_ready_for_json():

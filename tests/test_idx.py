@@ -85,10 +85,7 @@ WHOLE = PLAIN[IMAGES]
 WHOLE_GZ = GZIPPED[f"{IMAGES}.gz"]
 DAMAGED = {
     "truncated gz": (WHOLE_GZ[:-100], "truncated or corrupted"),
-    "only the first bytes of a gz": (WHOLE_GZ[:5], "truncated or corrupted"),
-    "gz without its checksum": (WHOLE_GZ[:-8], "truncated or corrupted"),
     "gz with an impossible block": (WHOLE_GZ[:10] + b"\xff" * 9, "truncated or corrupted"),
-    "changed gz": (WHOLE_GZ[:100] + b"\xff" * 9 + WHOLE_GZ[109:], "truncated or corrupted"),
     "gz with a wrong checksum": (WHOLE_GZ[:-8] + b"\0" * 8, "truncated or corrupted"),
     "gz with something behind it": (WHOLE_GZ + b"more", "truncated or corrupted"),
     "empty": (b"", r"is not an IDX file: it should begin with 0, 0, then 8 or 12"),
@@ -96,9 +93,7 @@ DAMAGED = {
     "wrong magic": (b"\0\0\x0d\3" + WHOLE[4:], r"begins with \[0, 0, 13, 3\]"),
     "little endian": (WHOLE[3::-1] + WHOLE[4:], r"begins with \[3, 8, 0, 0\]"),
     "header cut": (WHOLE[:6], "should hold 16 bytes or more for its 3 dimensions, but it holds 6"),
-    "header without dimensions": (WHOLE[:4], "should hold 16 bytes or more"),
     "truncated": (WHOLE[:-1], r"should hold 4720 bytes for its shape \(6, 28, 28\).* 4719"),
-    "header only": (WHOLE[:16], r"should hold 4720 bytes for its shape \(6, 28, 28\).* 16"),
     "too long": (WHOLE + b"\0", r"should hold 4720 bytes .* holds 4721"),
     "negative": (b"\0\0\x08\2" + b"\xff" * 8 + b"1", r"should hold .* for its shape \(4294967295"),
 }
@@ -155,14 +150,6 @@ def test_every_file_is_verified(tmp_path, mistake, pack):
     assert str(tmp_path) not in str(error.value)
 
 
-@pytest.mark.parametrize("contents", [PLAIN, GZIPPED], ids=["plain", "gz"])
-def test_whole_files_pass(tmp_path, contents):
-    write(tmp_path / "mine", contents)
-    arrays = read_all("mnist", find("mnist", "mine"))
-    assert list(arrays) == list(SHAPES)
-    assert all((arrays[name] == ARRAYS[name]).all() for name in SHAPES)
-
-
 def test_other_container_of_the_same_bytes_passes(tmp_path):
     again = {f"{name}.gz": gzip.compress(PLAIN[name], 1, mtime=7) for name in PLAIN}
     assert again != GZIPPED
@@ -172,21 +159,19 @@ def test_other_container_of_the_same_bytes_passes(tmp_path):
 
 # --- Finding ----------------------------------------------------------------------------------
 
+MIXED = {f"{IMAGES}.gz": GZIPPED[f"{IMAGES}.gz"]} | {k: PLAIN[k] for k in PLAIN if k != IMAGES}
+
 
 @pytest.mark.parametrize("below", ["", "mnist", "MNIST/raw"])
-@pytest.mark.parametrize("contents", [PLAIN, GZIPPED, PLAIN | GZIPPED])
+@pytest.mark.parametrize("contents", [PLAIN, GZIPPED, PLAIN | GZIPPED, MIXED])
 def test_layouts_that_are_accepted(tmp_path, below, contents):
     write(tmp_path / "mine" / below, contents)
     found = find("mnist", tmp_path / "mine")
     assert found.kind == "folder"
     assert {path.parent for path in found.paths.values()} == {tmp_path / "mine" / below}
-    read_all("mnist", found)
-
-
-def test_some_plain_and_some_gzipped(tmp_path):
-    mixed = {f"{IMAGES}.gz": GZIPPED[f"{IMAGES}.gz"]} | {k: PLAIN[k] for k in PLAIN if k != IMAGES}
-    write(tmp_path / "mine", mixed)
-    assert len(read_all("mnist", find("mnist", "mine"))) == 4
+    arrays = read_all("mnist", found)
+    assert list(arrays) == list(SHAPES)
+    assert all((arrays[name] == ARRAYS[name]).all() for name in SHAPES)
 
 
 PLACES = {  # the first that holds the files is taken
@@ -209,12 +194,6 @@ def test_places_are_searched_in_their_order(tmp_path, monkeypatch, first):
         monkeypatch.setenv("DIGITLAB_DATA", str(tmp_path / "env"))
     found = find("mnist", tmp_path / first if first == "argument" else None)
     assert (found.kind, found.paths[IMAGES].parent) == (PLACES[first], tmp_path / first)
-
-
-def test_folder_without_files_is_passed_over(tmp_path):
-    write(tmp_path / "data", PLAIN)
-    write(tmp_path / "mine", {"notes.txt": b""})
-    assert find("mnist", "mine").kind == "data/"
 
 
 def test_nothing_is_found_where_nothing_is():
