@@ -48,7 +48,7 @@ class Axis:
     def say(self, value: Any) -> str:
         """Return a number as the axis would write it; whole numbers and names stay as they are."""
         if self.percent:
-            return f"{100 * value:.4g} %"
+            return f"{round(100 * value, 2):g} %"
         return f"{value:.3g}" if isinstance(value, float) else str(value)
 
     def numbers(self, values: Any) -> np.ndarray:
@@ -211,7 +211,7 @@ def plot_grid(
     if len(columns) <= MOST_TICKS:
         ax.set_xticks(range(len(columns)), list(map(str, columns)))
     ax.set(xlabel=x, ylabel=y)
-    ax.set_title(title, size="medium")
+    mpl.suptitle(title, size="medium")
     said = [
         f"{how} {axis.say(values[r, c])} at {y} {r}, {x} {c}"
         for how, (r, c) in _ends(values).items()
