@@ -50,11 +50,13 @@ def test_alternative_text_says_how_the_curve_runs(losses, words):
 
 
 def test_accuracy_is_said_in_percent_and_is_better_when_it_rises():
-    alt = dl.plot_history(history(0.5, 0.2, 0.3), metric="accuracy").alt
+    figure = dl.plot_history(history(0.5, 0.2, 0.3), metric="accuracy")
 
-    assert (
-        "validation accuracy rises from 95.0 % to 98.0 % and falls after epoch 2 to 97.0 %" in alt
+    assert figure.alt == (
+        "Accuracy over 3 epochs. Training accuracy stays at 80.0 %; validation accuracy rises "
+        "from 95.0 % to 98.0 % and falls after epoch 2 to 97.0 %."
     )
+    assert figure.rows[2:4] == [("training accuracy", 3, 0.8), ("validation accuracy", 1, 0.95)]
 
 
 def test_a_run_without_validation_is_told_beside_one_with_it():
@@ -63,6 +65,9 @@ def test_a_run_without_validation_is_told_beside_one_with_it():
     assert "a: validation accuracy" in alt
     assert "a: training accuracy" not in alt
     assert "b: training accuracy" in alt
+    alone = dl.plot_history(without)
+    assert [len(ax.get_lines()) for ax in alone.axes] == [1, 1]
+    assert "validation" not in alone.alt
 
 
 def test_the_lowest_validation_loss_is_marked_where_the_curve_turns():
@@ -76,13 +81,6 @@ def test_gaps_in_a_curve_are_explained():
     titles = [ax.get_title() for ax in figure.axes]
     assert titles[0] == "Loss (gaps: not a finite number)"
     assert figure.axes[0].get_xlim()[1] > 2  # the epochs without a number stay in view
-
-
-def test_a_history_without_validation_shows_training_alone():
-    figure = dl.plot_history(History(train_loss=[0.5], train_accuracy=[0.8]))
-
-    assert [len(ax.get_lines()) for ax in figure.axes] == [1, 1]
-    assert "validation" not in figure.alt
 
 
 def test_runs_differ_by_more_than_colour():
@@ -120,17 +118,6 @@ def test_seeds_that_stopped_early_share_their_first_epochs():
     assert figure.axes[0].get_lines()[1].get_xdata().tolist() == [1]
 
 
-def test_table_of_a_history_holds_every_point():
-    rows = dl.plot_history(history(0.3, 0.1), metric="loss").table().rows
-
-    assert list(rows) == [
-        ("training loss", 1, 0.5),
-        ("training loss", 2, 0.5),
-        ("validation loss", 1, 0.3),
-        ("validation loss", 2, 0.1),
-    ]
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -148,6 +135,12 @@ def test_what_is_no_training_is_refused_in_one_sentence(call, words):
         call()
 
 
+def test_learning_rate_of_a_history_runs_over_epochs():
+    figure = dl.plot_lr(history(1, 1))
+
+    assert figure.alt == "Learning rate over 2 epochs: 0.1 at first, 0.1 at last."
+
+
 def test_learning_rate_starts_at_zero_and_says_where_it_is_highest():
     figure = dl.plot_lr([0.1, 0.3, 0.2])
 
@@ -155,10 +148,4 @@ def test_learning_rate_starts_at_zero_and_says_where_it_is_highest():
     assert figure.axes[0].get_xlabel() == "step"
     assert figure.alt == (
         "Learning rate over 3 steps: 0.1 at first, 0.2 at last, highest at step 2 with 0.3."
-    )
-
-
-def test_learning_rate_of_a_history_runs_over_epochs():
-    assert dl.plot_lr(history(1, 1)).alt == (
-        "Learning rate over 2 epochs: 0.1 at first, 0.1 at last."
     )

@@ -51,7 +51,6 @@ def plot_digits(  # noqa: PLR0913 (named settings)
         titles: texts to show in place of the labels, one for each digit of the split.
         predictions: int64 (N,), what a model reads; `4→9` says that a 4 is read as 9.
         probabilities: float (N, 10), shown as the probability of what is read.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for no digits, more than 300, or predictions of another number.
@@ -112,11 +111,7 @@ def _texts(names: list[str], wrong: Mapping[int, str], table: Mapping[str, list[
 
 
 def plot_classes(split: Split, *, columns: int = 10, ax: Axes | None = None) -> Figure:
-    """Show the first digits of each class, one class in a row.
-
-    Raises:
-        ValueError: for no digits.
-    """
+    """Show the first digits of each class, one class in a row."""
     need_digits(split)
     n_rows = int(split.labels.max()) + 1
     images = np.full((n_rows, columns, SIZE, SIZE), np.nan, np.float32)
@@ -142,7 +137,6 @@ def plot_digit(
         image: uint8 (28, 28), or float (1, 28, 28) or (28, 28) in [0, 1]; any height and width.
         label: its class, for the title; so a split gives both: `plot_digit(*split[3])`.
         values: write the value into each pixel: 0 to 255, or hundredths (`.53`) of a float.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for another shape, or a pixel that is not a number.
@@ -183,11 +177,7 @@ def _write_values(ax: Axes, array: np.ndarray, top: int) -> None:
 
 
 def plot_averages(split: Split, *, variance: bool = False) -> Figure:
-    """Show the average digit of each class; with `variance` also how much each pixel varies.
-
-    Raises:
-        ValueError: for no digits.
-    """
+    """Show the average digit of each class; with `variance` also how much each pixel varies."""
     need_digits(split)
     counts = split.counts().tolist()
     averages = np.full((2, N_CLASSES, SIZE, SIZE), np.nan, np.float32)  # mean and variance
@@ -214,11 +204,7 @@ def plot_averages(split: Split, *, variance: bool = False) -> Figure:
 
 
 def plot_counts(split: Split, *, ax: Axes | None = None) -> Figure:
-    """Show how many digits of each class there are.
-
-    Raises:
-        ValueError: for no digits.
-    """
+    """Show how many digits of each class there are."""
     need_digits(split)
     counts = split.counts().tolist()
     mpl, (ax,) = canvas(ax, (WIDTH, 2.6))

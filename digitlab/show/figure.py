@@ -1,4 +1,7 @@
-"""Figures that carry their own description, and what they are drawn with."""
+"""Figures that carry their own description, and what they are drawn with.
+
+Every plot that takes `ax` draws into these axes, and into a new figure where it is None.
+"""
 
 from __future__ import annotations
 
@@ -236,21 +239,13 @@ def wrongly_read(truth: Sequence[int], read: Sequence[int]) -> dict[int, str]:
 
 
 def need_digits(digits: object) -> None:
-    """Refuse an empty split, and a whole data set.
-
-    Raises:
-        ValueError: where it holds no digits of its own.
-    """
+    """Raise a ValueError for an empty split, and for a whole data set."""
     if not isinstance(digits, Sized) or not len(digits):
         raise ValueError("there is nothing to show: take a split with digits, as digits.train")
 
 
 def need_numbers(values: np.ndarray, what: str) -> None:
-    """Refuse values that no plot can show.
-
-    Raises:
-        ValueError: where one of them is NaN or infinite.
-    """
+    """Raise a ValueError where a value is NaN or infinite."""
     bad = int((~np.isfinite(values)).sum())
     if bad:
         raise ValueError(

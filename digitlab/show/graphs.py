@@ -46,23 +46,14 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Hold one layer as a model runs it.
+    """Hold one layer as a model runs it."""
 
-    Attributes:
-        name: where it is in the model ("layers.1").
-        type: its class ("Conv2d").
-        details: its sizes ("1 to 16, 3 x 3").
-        shape: of its output for one digit, without the batch.
-        parameters: weights and biases; 0 where a layer is used again.
-        mult_adds: multiplications with an addition for one digit, as torchinfo counts them.
-    """
-
-    name: str
-    type: str
-    details: str
-    shape: tuple[int, ...]
-    parameters: int
-    mult_adds: int
+    name: str  # where it is in the model: "layers.1"
+    type: str  # its class: "Conv2d"
+    details: str  # its sizes: "1 to 16, 3 x 3"
+    shape: tuple[int, ...]  # of its output for one digit, without the batch
+    parameters: int  # weights and biases; 0 where a layer is used again
+    mult_adds: int  # multiplications with an addition for one digit, as torchinfo counts them
 
     @property
     def words(self) -> str:
@@ -71,17 +62,11 @@ class Layer:
 
 @dataclass(frozen=True, repr=False)
 class LayerTable:
-    """Hold the layers of a model in the order in which they run.
+    """Hold the layers of a model in the order in which they run."""
 
-    Attributes:
-        model: its class.
-        layers: without the containers around them.
-        parameters: weights and biases of the model.
-    """
-
-    model: str
-    layers: tuple[Layer, ...]
-    parameters: int
+    model: str  # its class
+    layers: tuple[Layer, ...]  # without the containers around them
+    parameters: int  # weights and biases of the model
 
     @property
     def alt(self) -> str:
@@ -122,23 +107,14 @@ class LayerTable:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Graph:
-    """Hold a graph with the text that says what it shows.
-
-    Attributes:
-        title: a few words.
-        alt: what the graph shows, in sentences made from it.
-        source: the graph in Graphviz's language DOT.
-        image: SVG, with title and alternative text inside; "" where no program could draw.
-        layers: the table that stands in for a missing figure.
-        renderer: what drew it, as given to `draw_graph`.
-    """
+    """Hold a graph with the text that says what it shows."""
 
     title: str
     alt: str
-    source: str
-    image: str
-    layers: LayerTable
-    renderer: str
+    source: str  # in Graphviz's language DOT
+    image: str  # SVG, with title and alternative text inside; "" where no program could draw
+    layers: LayerTable  # stands in for a missing figure
+    renderer: str  # as given to `draw_graph`
 
     def table(self) -> Table:
         """Return the layers of the model as a table."""
@@ -182,9 +158,6 @@ def layer_table(model: nn.Module) -> LayerTable:
     """List the layers of a model in the order in which they run, as torchinfo sees them.
 
     Functions called in `forward`, such as `F.relu`, are not layers and not listed.
-
-    Args:
-        model: takes pixels float (N, 1, 28, 28).
 
     Raises:
         ValueError: for something that is no model, or a model that does not take one digit.
@@ -233,7 +206,6 @@ def draw_graph(model: nn.Module, kind: str = "layers", *, renderer: str = "auto"
     """Draw how a model computes, with Graphviz, or show its layer table where that is missing.
 
     Args:
-        model: takes pixels float (N, 1, 28, 28).
         kind: "layers" for the layers, with the shape for one digit at each arrow; "autograd" for
             what `backward` walks through after a forward pass in training.
         renderer: "dot" for the program of this name, "pygraphviz", "table" for no figure, or

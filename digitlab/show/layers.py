@@ -37,7 +37,6 @@ def plot_weights(
         n: the first `n` are shown, at most 256.
         columns: images in a row.
         titles: texts above the images; None for their numbers.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for a model without weights, or weights that make no image.
@@ -89,7 +88,6 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
         output: what `layer_output` returns for one digit: float (1, channels, height, width) or
             (1, neurons), also without the leading 1.
         columns: feature maps in a row.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for the output of several digits, or values that are not numbers.
@@ -155,7 +153,6 @@ def plot_map(
         labels: int64 (N,).
         method: "pca" for the two directions that vary most; "tsne" for neighbourhoods, which
             takes seconds for 1000 digits, and where distances between groups mean nothing.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for fewer than 3 or more than 10000 digits, or values that are not numbers.

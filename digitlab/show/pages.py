@@ -21,7 +21,6 @@ def plot_page(page: Page, *, ax: Axes | None = None) -> Figure:
 
     Args:
         page: what `read_page` returns.
-        ax: where to draw; None for a new figure.
     """
     width, height = page.size
     mpl, (ax,) = canvas(ax, (WIDTH, 0.4 + WIDTH * min(height / width, 1.3)))

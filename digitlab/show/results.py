@@ -44,9 +44,7 @@ def plot_confusion(result: Result, *, rates: bool = False, ax: Axes | None = Non
     Colour shows the mistakes only: beside the right answers they would all look alike.
 
     Args:
-        result: what `evaluate` returns.
         rates: percent of the row in place of counts.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for no digits, or labels outside 0 to 9.
@@ -93,8 +91,6 @@ def plot_predictions(
     The true class is bold and its bar dark; where the model is wrong, the digit is framed.
 
     Args:
-        split: the digits.
-        result: what `evaluate` returns for this split.
         n: how many digits.
         positions: int64 (M,), of the digits in the split; None for the first ones.
 
@@ -145,8 +141,6 @@ def plot_mistakes(split: Split, result: Result, *, n: int = 12) -> Figure:
     """Show the worst mistakes: the digits whose true class got the lowest probability.
 
     Args:
-        split: the digits.
-        result: what `evaluate` returns for this split.
         n: how many, at most 60.
 
     Raises:
@@ -179,10 +173,6 @@ def plot_reliability(result: Result, *, ax: Axes | None = None) -> Figure:
     """Show whether a model is right as often as it is sure.
 
     Bars at the points reach over two standard errors: few digits say little.
-
-    Args:
-        result: what `evaluate` returns.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for no digits, or logits that are not numbers.

@@ -69,7 +69,6 @@ def plot_lr(lr: History | Sequence[float], *, ax: Axes | None = None) -> Figure:
 
     Args:
         lr: a history, with one rate for each epoch; or rates, one for each step.
-        ax: where to draw; None for a new figure.
 
     Raises:
         ValueError: for no rates, or rates that are not numbers.

@@ -1,1 +1,1 @@
-"""What one touches: each widget is live where a kernel runs, and a picture elsewhere."""
+"""What one touches: each widget is live where a kernel runs, and a figure elsewhere."""

@@ -1,4 +1,4 @@
-"""Pictures carry their alternative texts into a page: live, reopened and exported."""
+"""Figures carry their alternative texts into a page: live, reopened and exported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ history = dl.History([0.9, 0.4], [0.7, 0.9], [0.5, 0.3], [0.8, 0.9], [0.1, 0.1],
 logits = torch.eye(10)[(digits.labels + (digits.labels == 4)) % 10]
 result = dl.Result(logits, digits.labels, loss=0.1, accuracy=0.9)
 """
-PICTURES = (
+FIGURES = (
     "dl.plot_digits(digits, n=20)",
     """dl.plot_digits(digits[:3], titles=["<b>", "'7' & \\"9\\"", "4→9 ≠ &amp;"])""",
     "dl.plot_history(history)",
@@ -33,16 +33,16 @@ WIDTH_WHEN_LOADED = "image => image.decode().then(() => image.naturalWidth)"
 
 @pytest.fixture(scope="module")
 def texts():
-    """Return the alternative text of each picture."""
+    """Return the alternative text of each figure."""
     names = {}
     exec(START, names)
-    return [eval(source, names).alt for source in PICTURES]
+    return [eval(source, names).alt for source in FIGURES]
 
 
 @pytest.fixture(scope="module")
 def live(lab, texts):
-    """Run a notebook that draws each picture of `texts`, and save it."""
-    notebook = new_notebook(cells=[new_code_cell(source) for source in (START, *PICTURES)])
+    """Run a notebook that draws each figure of `texts`, and save it."""
+    notebook = new_notebook(cells=[new_code_cell(source) for source in (START, *FIGURES)])
     with lab.open(notebook) as opened:
         opened.run_all()
         opened.save()
@@ -50,16 +50,16 @@ def live(lab, texts):
 
 
 def texts_in(page):
-    """Return the alternative texts of all pictures in a page, having seen each of them."""
+    """Return the alternative texts of all figures in a page, having seen each of them."""
     images = page.locator(".jp-OutputArea-output img")
-    images.nth(len(PICTURES) - 1).wait_for()
+    images.nth(len(FIGURES) - 1).wait_for()
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate(WIDTH_WHEN_LOADED) > 0
     return images.evaluate_all("images => images.map(image => image.alt)")
 
 
-def test_a_live_notebook_shows_each_picture_with_its_text(live, texts):
+def test_a_live_notebook_shows_each_figure_with_its_text(live, texts):
     assert texts_in(live.page) == texts
     assert live.page.locator("[data-mime-type*=error], [data-mime-type*=stderr]").count() == 0
 
@@ -98,10 +98,10 @@ def dark(live):
     change_to({"theme": "JupyterLab Light"})
 
 
-@pytest.mark.parametrize("number", range(len(PICTURES)))
-def test_pictures_stay_on_white_in_the_dark_theme(dark, number):
+@pytest.mark.parametrize("number", range(len(FIGURES)))
+def test_figures_stay_on_white_in_the_dark_theme(dark, number):
     output = dark.locator(".jp-OutputArea-output:has(img)").nth(number)
     with Image.open(io.BytesIO(output.screenshot())) as image:
-        pixels = np.asarray(image.convert("L"))  # from the picture to the page on its right
+        pixels = np.asarray(image.convert("L"))  # from the figure to the page on its right
     assert np.median(pixels[:, 3]) == 255
     assert pixels[:, -3].max() < 50

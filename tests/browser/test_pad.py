@@ -7,17 +7,11 @@ import statistics
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from PIL import Image
 
-from digitlab.reading.steps import SWITCHABLE, digitize
-from digitlab.widgets.pad import DESLANTED
+from digitlab.reading.steps import STEPS
 from studies.bench_draw import WATCH, pad_server
 
-SWITCHES = (*SWITCHABLE, DESLANTED)
-PAPER = Image.new("L", (100, 100), 255)
-PAPER.paste(0, (46, 15, 54, 85))
-# Where these are left out, nothing stands in their place
-WITHOUT_PICTURE = {name for name in SWITCHABLE if name not in digitize(PAPER, skip=[name]).steps}
+SWITCHES = [name for name, step in STEPS.items() if step.optional]
 CELLS = (
     "from digitlab.widgets.pad import DigitPad\nDigitPad()",
     "import numpy as np\nother = DigitPad()\nother",
@@ -239,20 +233,20 @@ def test_each_step_is_switched_by_mouse_and_by_keyboard(live, name):
     other = Pad(live, 1)
     column = other.steps.locator(".widget-vbox").filter(has=live.get_by_label(name, exact=True))
     box, left_out = column.get_by_role("checkbox"), column.get_by_text("left out")
-    on = name != DESLANTED
+    on = STEPS[name].usual
     for switch in (box.click, lambda: box.press("Space")):
         assert box.is_checked() == on
         switch()
         on = not on
-        if name in WITHOUT_PICTURE:
+        if STEPS[name].without is None:  # nothing stands in its place
             left_out.wait_for(state="detached" if on else "visible")
-    assert box.is_checked() == on == (name != DESLANTED)
+    assert box.is_checked() == on == STEPS[name].usual
 
 
-def test_the_steps_have_pictures_with_text(live):
+def test_the_steps_are_shown_with_text(live):
     texts = Pad(live, 1).steps.locator("img").evaluate_all("all => all.map(one => one.alt)")
     assert texts[-1] == "28 x 28: 28 x 28 pixels"
-    assert len(texts) >= len(SWITCHABLE)
+    assert len(texts) >= sum(step.usual for step in STEPS.values())
 
 
 # --- For everybody --------------------------------------------------------------------------------

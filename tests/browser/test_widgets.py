@@ -70,7 +70,7 @@ class Shown:
         return self.whole.get_by_role("button", name=name, exact=True)
 
     def texts(self):
-        """Return what the pictures show, in words, and the other sentences."""
+        """Return what the figures show, in words, and the other sentences."""
         found = self.whole.locator("img, [role=img], p, code").evaluate_all(
             "all => all.map(one => one.alt || one.ariaLabel || one.innerText)"
         )
@@ -203,7 +203,7 @@ def test_a_recipe_brings_its_settings(live):
     desk.control("Recipe").select_option("fast")
 
 
-def test_draw_again_changes_the_picture_by_mouse_and_by_keyboard(live):
+def test_draw_again_changes_the_figure_by_mouse_and_by_keyboard(live):
     augment = Shown(live, "augment")
     image, button = augment.whole.locator("img"), augment.button("Draw again")
     seen = {image.get_attribute("src")}
@@ -299,7 +299,7 @@ def test_nothing_went_wrong_and_nothing_left_the_machine(live, log):
 # --- Without a kernel -------------------------------------------------------------------------
 
 
-def test_a_saved_and_cleaned_notebook_shows_pictures_with_text_before_it_runs(lab, opened):
+def test_a_saved_and_cleaned_notebook_shows_figures_with_text_before_it_runs(lab, opened):
     opened.save()
     notebook = nbformat.read(opened.path, as_version=4)
     clean(notebook)  # as `make outputs` does: JupyterLab looks for a live widget where it can
