@@ -1,7 +1,5 @@
 """Augmentation: every picture in its own way, repeatable, in range, and no more than it says."""
 
-import statistics
-import time
 from dataclasses import fields
 
 import pytest
@@ -10,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from digitlab.augment import Augment, change_stroke, erase, warp
-from digitlab.data import Digits, as_pixels, batches
+from digitlab.data import Digits, as_pixels
 
 AMOUNTS = {
     "shift": 3.0,
@@ -69,11 +67,12 @@ def test_amounts_for_these_tests_are_complete() -> None:
 def test_a_change_keeps_shape_and_range_and_gives_each_picture_its_own(
     name: str, images: Tensor
 ) -> None:
-    same = images[:1].expand(20, 1, 28, 28)
+    same, before = images[:1].expand(20, 1, 28, 28), images.clone()
     changed = Augment(**{name: AMOUNTS[name]})(same)
     assert changed.shape == same.shape
     assert 0 <= changed.min() <= changed.max() <= 1
     assert len(changed.unique(dim=0)) > 5  # a square may miss the ink
+    assert torch.equal(images, before)
 
 
 @pytest.mark.parametrize("name", AMOUNTS)
@@ -87,13 +86,6 @@ def test_one_seed_gives_the_same_pictures(name: str, images: Tensor) -> None:
     assert not torch.equal(made[0], made[2])
 
 
-@pytest.mark.parametrize("name", AMOUNTS)
-def test_what_came_in_is_left_alone(name: str, images: Tensor) -> None:
-    before = images.clone()
-    Augment(**{name: AMOUNTS[name]})(images)
-    assert torch.equal(images, before)
-
-
 def test_no_change_gives_the_very_same_pixels(images: Tensor) -> None:
     assert torch.equal(Augment()(images), images)
     assert torch.allclose(warp(images), images, atol=1e-5)
@@ -101,9 +93,12 @@ def test_no_change_gives_the_very_same_pixels(images: Tensor) -> None:
     assert torch.equal(erase(images, 0), images)
 
 
-def test_changes_compose_in_any_order(images: Tensor) -> None:
-    changed = erase(change_stroke(warp(images, shift=1), 1), 5)
-    assert changed.shape == images.shape
+def test_all_changes_are_made_one_after_the_other(images: Tensor) -> None:
+    torch.manual_seed(0)
+    changed = Augment(**AMOUNTS)(images)
+    torch.manual_seed(0)
+    moves = {name: amount for name, amount in AMOUNTS.items() if name not in ("stroke", "erase")}
+    assert torch.equal(changed, erase(warp(change_stroke(images, 1.0), **moves), 8.0))
 
 
 @pytest.mark.parametrize("amount", [-1.0, float("inf"), float("nan")])
@@ -181,17 +176,3 @@ def test_highest_of_the_neighbours_equals_max_pooling(images: Tensor) -> None:
     thick = F.max_pool2d(images, 3, stride=1, padding=1)
     expected = images.lerp(thick, amounts)
     assert torch.allclose(changed[amounts.flatten() > 0], expected[amounts.flatten() > 0])
-
-
-# --- Cost -----------------------------------------------------------------------------------------
-
-
-def test_all_changes_cost_a_second_for_60_000_digits(optdigits: Digits) -> None:
-    augment = Augment(**AMOUNTS)
-    images, _ = next(iter(batches(optdigits.train, 128)))
-    seconds = []
-    for _ in range(30):
-        start = time.perf_counter()
-        augment(images)
-        seconds.append(time.perf_counter() - start)
-    assert statistics.median(seconds) * 60_000 / 128 < 3  # 0.7 alone; others may be at work

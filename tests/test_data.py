@@ -1,8 +1,6 @@
-import copy
 import gzip
 import hashlib
 import os
-import pickle
 import socket
 
 import numpy as np
@@ -13,7 +11,6 @@ from torch.utils.data import DataLoader, Subset
 
 from digitlab import idx
 from digitlab.data import Digits, Split, as_pixels, batches, load
-from digitlab.geometry import center_in_frame
 
 
 def fingerprint(split: Split) -> str:
@@ -62,32 +59,21 @@ def test_split_refuses_writers_that_do_not_fit(writers):
 
 def test_one_digit_is_pixels_and_a_label(tiny):
     image, label = tiny[13]
-    assert image.shape == (1, 28, 28)
-    assert image.dtype == torch.float32
+    assert (image.shape, image.dtype) == ((1, 28, 28), torch.float32)
     assert torch.equal(image[0], tiny.images[13] / 255)
-    assert (image.min(), image.max()) == (0, 1)
     assert (type(label), label) == (int, 3)
-
-
-@pytest.mark.parametrize("index", [-1, np.int64(39), torch.tensor(39)])
-def test_kinds_of_integers_and_counting_from_the_end(tiny, index):
-    assert torch.equal(tiny[index][0], tiny[39][0])
-
-
-@pytest.mark.parametrize("index", [40, -41])
-def test_place_out_of_range(tiny, index):
-    with pytest.raises(IndexError):
-        tiny[index]
-
-
-@pytest.mark.parametrize("index", [1.0, "1", [1, 2], None])
-def test_what_is_no_place(tiny, index):
-    with pytest.raises(TypeError):
-        tiny[index]
-
-
-def test_iteration_ends(tiny):
+    for index in (-1, np.int64(39), torch.tensor(39)):
+        assert torch.equal(tiny[index][0], tiny[39][0])
     assert [label for _, label in tiny] == tiny.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("index", "error"),
+    [(40, IndexError), (-41, IndexError), *((i, TypeError) for i in (1.0, "1", [1, 2], None))],
+)
+def test_what_is_no_place(tiny, index, error):
+    with pytest.raises(error):
+        tiny[index]
 
 
 @pytest.mark.parametrize(
@@ -111,12 +97,9 @@ def test_only_some_classes(tiny):
     assert split.labels.tolist() == [3, 7] * 4
     assert torch.equal(split.images, tiny.images[(tiny.labels == 3) | (tiny.labels == 7)])
     assert len(tiny.only()) == 0
-
-
-@pytest.mark.parametrize("digit", [10, -1])
-def test_only_classes_that_there_are(tiny, digit):
-    with pytest.raises(ValueError, match=f"digits are 0 to 9, not {digit}"):
-        tiny.only(3, digit)
+    for digit in (10, -1):
+        with pytest.raises(ValueError, match=f"digits are 0 to 9, not {digit}"):
+            tiny.only(3, digit)
 
 
 def test_joined_splits_hold_both_and_the_writers_that_are_known(tiny: Split) -> None:
@@ -129,22 +112,17 @@ def test_joined_splits_hold_both_and_the_writers_that_are_known(tiny: Split) -> 
 
 
 def test_sample_is_repeatable_and_of_different_digits(tiny):
+    before = torch.get_rng_state()
     first, again, other = tiny.sample(30, seed=1), tiny.sample(30, seed=1), tiny.sample(30, seed=2)
+    assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first.images, again.images)
     assert not torch.equal(first.images, other.images)
     assert len(rows(first)) == 30
-
-
-@pytest.mark.parametrize("n", [-1, 41])
-def test_sample_of_more_than_there_are(tiny, n):
-    with pytest.raises(ValueError, match=f"cannot draw {n} different digits from 40"):
-        tiny.sample(n)
-
-
-def test_sample_leaves_the_global_random_state_alone(tiny):
-    before = torch.get_rng_state()
-    tiny.sample(5)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(tiny.sample(30).images, tiny.sample(30, seed=0).images)
+    assert (len(tiny.sample(0)), len(tiny.sample(40))) == (0, 40)
+    for n in (-1, 41):
+        with pytest.raises(ValueError, match=f"cannot draw {n} different digits from 40"):
+            tiny.sample(n)
 
 
 @pytest.mark.parametrize(
@@ -165,21 +143,16 @@ def test_split_shows_itself(tiny):
     assert html.count("<td>4</td>") == 1
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
-def test_split_can_be_copied_and_sent_to_a_process(tiny, copied):
-    assert torch.equal(copied(tiny).images, tiny.images)
-
-
 # --- In torch's own loaders -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chosen", [lambda s: s, lambda s: Subset(s, range(40)), lambda s: s[:]])
-def test_plain_dataloader_works(tiny, chosen):
-    loader = DataLoader(chosen(tiny), batch_size=16, num_workers=0)
-    images, labels = (torch.cat(parts) for parts in zip(*loader, strict=True))
-    assert torch.equal(images, as_pixels(tiny.images))
-    assert torch.equal(labels, tiny.labels)
-    assert [len(batch[1]) for batch in loader] == [16, 16, 8]
+def test_plain_dataloader_works_and_gives_the_same_batches(tiny, chosen):
+    plain = DataLoader(chosen(tiny), batch_size=16)
+    for (images, labels), (expected, expected_labels) in zip(batches(tiny, 16), plain, strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, expected_labels)
+        assert (labels.dtype, images.dtype) == (torch.int64, torch.float32)
 
 
 def test_pixels_lie_in_memory_as_channels_last(tiny):
@@ -187,14 +160,6 @@ def test_pixels_lie_in_memory_as_channels_last(tiny):
     assert torch.equal(pixels, tiny.images.unsqueeze(1) / 255)
     assert pixels.stride() == (784, 1, 28, 1)
     assert pixels.is_contiguous()
-
-
-def test_batches_equal_those_of_a_plain_dataloader(tiny):
-    ours, plain = batches(tiny, 16), DataLoader(tiny, batch_size=16)
-    for (images, labels), (expected, expected_labels) in zip(ours, plain, strict=True):
-        torch.testing.assert_close(images, expected, rtol=0, atol=0)
-        assert torch.equal(labels, expected_labels)
-        assert (labels.dtype, images.dtype) == (torch.int64, torch.float32)
 
 
 # --- Batches ----------------------------------------------------------------------------------
@@ -206,18 +171,9 @@ def test_batches_equal_those_of_a_plain_dataloader(tiny):
 def test_last_batch_may_be_short(tiny, size, sizes):
     loader = batches(tiny, size, seed=0)
     assert [len(labels) for _, labels in loader] == sizes
-    assert len(loader) == len(sizes)
-
-
-def test_loader_knows_how_many_digits_it_has(tiny):
-    assert len(batches(tiny, 16).dataset) == 40
-
-
-def test_batches_are_pixels(tiny):
-    images, _ = next(iter(batches(tiny, 16, seed=0)))
-    assert isinstance(batches(tiny), DataLoader)
-    assert images.shape == (16, 1, 28, 28)
-    assert (images.min(), images.max()) == (0, 1)
+    assert (len(loader), len(loader.dataset)) == (len(sizes), 40)
+    assert [len(labels) for _, labels in batches(tiny.sample(40).joined(tiny))] == [64, 16]
+    assert list(batches(tiny[:0], size)) == []
 
 
 def order(loader) -> list[bytes]:
@@ -251,69 +207,14 @@ def test_batches_own_their_generator(tiny, seed):
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(5)
     assert order(batches(tiny, 16, seed=seed)) == expected
-
-
-def test_without_a_seed_the_order_is_kept(tiny):
-    assert order(batches(tiny, 16)) == [(i / 255).numpy().tobytes() for i in tiny.images]
-
-
-def test_no_digits_are_no_batches(tiny):
-    assert list(batches(tiny[:0], 16)) == []
+    in_order = [(image / 255).numpy().tobytes() for image in tiny.images]
+    assert (expected == in_order) == (seed is None)  # without a seed the order is kept
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_batch_of_no_digits(tiny, size):
     with pytest.raises(ValueError, match=f"a batch needs at least 1 digit, not {size}"):
         batches(tiny, size)
-
-
-# --- Geometry ---------------------------------------------------------------------------------
-
-
-def box(image: np.ndarray) -> tuple[int, int]:
-    """Return height and width of the ink."""
-    rows, columns = np.nonzero(image)
-    return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
-
-
-def centre_of_mass(image: np.ndarray) -> np.ndarray:
-    """Return the place of the ink, in pixels from the top left edge."""
-    return np.array([image.sum(1), image.sum(0)]) @ (np.arange(28) + 0.5) / image.sum()
-
-
-@pytest.mark.parametrize(
-    ("ink", "expected"),
-    [
-        (np.ones((5, 5)), (20, 20)),
-        (np.pad(np.ones((40, 10)), 30), (20, 5)),
-        (np.ones((3, 300)), (1, 20)),
-        (np.ones((1, 1)), (20, 20)),
-        (np.full((20, 20), 7.0), (20, 20)),
-    ],
-)
-def test_digit_is_brought_into_the_box(ink, expected):
-    image = center_in_frame(ink)
-    assert (image.dtype, image.shape) == (np.uint8, (28, 28))
-    assert box(image) == expected
-    assert image.max() == 255
-
-
-def test_centre_of_mass_is_brought_to_the_middle():
-    bowl = np.zeros((60, 50))
-    bowl[5:8, 5:45] = bowl[8:50, 5:8] = 1
-    assert np.abs(centre_of_mass(center_in_frame(bowl)) - 14.5).max() <= 0.5
-
-
-def test_digit_never_leaves_the_frame():
-    pin = np.full((40, 40), 0.11)
-    pin[:2, :2] = 100
-    assert box(center_in_frame(pin)) == (20, 20)
-
-
-@pytest.mark.parametrize("ink", [np.zeros((28, 28)), np.zeros((0, 28)), np.full((9, 9), 0.05)])
-def test_picture_without_ink(ink):
-    with pytest.raises(ValueError, match="no ink in this picture"):
-        center_in_frame(ink)
 
 
 # --- The embedded digits ----------------------------------------------------------------------
@@ -323,30 +224,29 @@ def all_digits(digits: Digits) -> torch.Tensor:
     return torch.cat([digits.train.images, digits.valid.images, digits.test.images])
 
 
-def test_embedded_digits_have_their_sizes(optdigits):
+def test_embedded_digits_have_their_sizes_and_are_disjoint(optdigits):
     splits = (optdigits.train, optdigits.valid, optdigits.test)
     assert [len(split) for split in splits] == [1197, 300, 300]
     for split in splits:
-        shares = split.counts() / len(split)
-        assert (shares - 0.1).abs().max() < 0.007
-
-
-def test_embedded_digits_are_disjoint(optdigits):
+        assert (split.counts() / len(split) - 0.1).abs().max() < 0.007
     assert len(torch.unique(all_digits(optdigits), dim=0)) == 1797
 
 
-def test_embedded_digits_are_split_the_same_for_everybody(optdigits):
+def test_embedded_digits_are_the_same_for_everybody(optdigits):
     labels = torch.cat([optdigits.valid.labels, optdigits.test.labels]).numpy()
     assert hashlib.sha256(labels.tobytes()).hexdigest()[:16] == "91a068459e848cd2"
+    ink = all_digits(optdigits)[:300].double().sum().item() / 255 / 300
+    assert ink == pytest.approx(110.824, abs=0.01)  # of a digit
 
 
 def test_embedded_digits_have_the_geometry_of_mnist(optdigits):
     images = all_digits(optdigits).numpy()
-    boxes = np.array([box(image) for image in images])
-    centres = np.array([centre_of_mass(image) for image in images])
-    assert (boxes.max(axis=1) == 20).all()
+    rows, columns = images.any(axis=2), images.any(axis=1)
+    assert (np.maximum(rows.sum(axis=1), columns.sum(axis=1)) == 20).all()
+    ink = np.stack([images.sum(axis=2), images.sum(axis=1)]) @ (np.arange(28) + 0.5)
+    centres = ink / images.sum(axis=(1, 2))
     assert np.abs(centres - 14.5).max() <= 0.51
-    assert np.abs(centres.mean(axis=0) - 14.5).max() < 0.05
+    assert np.abs(centres.mean(axis=1) - 14.5).max() < 0.05
     assert 0.11 < images.mean() / 255 < 0.15
 
 
@@ -455,14 +355,11 @@ def test_load_from_a_folder(alone, trusted, capsys):
     digits = load("mnist", trusted)
     assert repr(digits) == "Digits('mnist', train=50000, valid=10000, test=10000, source='folder')"
     assert (digits.train.images[:, 14].argmax(1) == digits.train.labels).all()
-    assert str(trusted) not in repr(digits) + digits._repr_html_() + digits.notes + digits.licence
-    assert capsys.readouterr() == ("", "")
-
-
-def test_split_depends_on_the_labels_alone(alone, trusted):
-    digits = load("mnist", trusted)
     assert (digits.train.counts() / 5 - digits.valid.counts()).abs().max() <= 1
     assert fingerprint(digits.valid) == "5a81e643218e5965"
+    digits.train.images[0] = 7  # pixels may be written to
+    assert str(trusted) not in repr(digits) + digits._repr_html_() + digits.notes + digits.licence
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["auto", "mnist"])
@@ -471,10 +368,6 @@ def test_load_takes_what_is_at_hand(alone, trusted, monkeypatch, name, capsys):
     digits = load(name)
     assert (digits.name, digits.source) == ("mnist", "$DIGITLAB_DATA")
     assert capsys.readouterr().err == ""
-
-
-def test_pixels_may_be_written_to(alone, trusted):
-    load("mnist", trusted).train.images[0] = 7
 
 
 def test_load_by_writer_needs_their_file(alone, trusted):
@@ -535,14 +428,16 @@ def test_other_sets_have_their_own_folders(alone, trusted, monkeypatch, name):
 # --- Without MNIST ----------------------------------------------------------------------------
 
 
-def test_auto_falls_back_with_one_line_that_says_what_to_do(alone, capsys):
-    digits = load()
+@pytest.mark.parametrize("choice", [None, ""])
+def test_auto_falls_back_with_one_line_that_says_what_to_do(alone, monkeypatch, capsys, choice):
+    if choice is not None:
+        monkeypatch.setenv("DIGITLAB_DIGITS", choice)
+    assert load().name == "optdigits"
     out, err = capsys.readouterr()
-    assert digits.name == "optdigits"
+    *_, line = err.splitlines()
     assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("MNIST is not at hand: ")
-    assert "DIGITLAB_DATA" in err
+    assert line.startswith("MNIST is not at hand: ")
+    assert "DIGITLAB_DATA" in line
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion", "kmnist"])
@@ -555,19 +450,14 @@ def test_embedded_digits_can_be_chosen_from_outside(alone, monkeypatch, capsys):
     monkeypatch.setenv("DIGITLAB_DIGITS", "optdigits")
     assert load().name == "optdigits"
     assert capsys.readouterr() == ("", "")
-
-
-def test_choice_from_outside_is_for_auto_alone(alone, monkeypatch):
     monkeypatch.setenv("DIGITLAB_DIGITS", "mnist")
-    assert load("optdigits").name == "optdigits"
     with pytest.raises(OSError, match="could not be downloaded"):
         load()
 
 
-def test_empty_choice_from_outside_is_none(alone, monkeypatch, capsys):
-    monkeypatch.setenv("DIGITLAB_DIGITS", "")
-    assert load().name == "optdigits"
-    assert "MNIST is not at hand" in capsys.readouterr().err
+def test_choice_from_outside_is_for_auto_alone(alone, trusted, monkeypatch):
+    monkeypatch.setenv("DIGITLAB_DIGITS", "optdigits")
+    assert load("mnist", trusted).name == "mnist"
 
 
 @pytest.mark.parametrize(
