@@ -1,0 +1,126 @@
+"""Mutants: small faults put into a module one by one, which its tests must notice.
+
+`python -m tools mutants metrics trainer` changes copies under build/mutants, so the checkout stays
+as it is, and goes on where it stopped. Needs `pip install mutmut` (3.8 was used). What survives is
+kept, with a reason each, in tests/survivors.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("digitlab", "studies", "tools", "tests", "notebooks", "pyproject.toml")
+TESTS = {  # where they are not those of the module's own name
+    "trainer": "trainer checkpoint",
+    "checkpoint": "checkpoint runs",
+    "plans": "trainer",
+    "show.figure": "figure",
+}
+SLOW = "not outside and not mnist and not browser"  # what other processes or large files are for
+KILLED, SURVIVED = 1, 0  # exit codes of a mutant's tests
+
+
+def tests_of(module: str) -> list[str]:
+    """Return the test files that belong to a module, which is named from `digitlab` on."""
+    names = TESTS.get(module, module.replace(".", "_")).split()
+    return [f"tests/test_{name}.py" for name in names]
+
+
+def prepare(module: str) -> Path:
+    """Copy what the tests need, and tell mutmut what to change; return the folder."""
+    folder = ROOT / "build" / "mutants" / module
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        if source.is_dir():
+            skip = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=skip)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    path = f"digitlab/{module.replace('.', '/')}.py"
+    with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n[tool.mutmut]\n"
+            'source_paths = ["digitlab"]\n'
+            f'only_mutate = ["{path}"]\n'
+            'also_copy = ["studies", "tools", "notebooks"]\n'
+            f"pytest_add_cli_args_test_selection = {json.dumps(tests_of(module))}\n"
+            f'pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "{SLOW}"]\n'
+        )
+    return folder
+
+
+def mutmut(folder: Path, *words: str, quiet: bool = True) -> str:
+    """Run mutmut in one process, with one thread for sums, behind whatever else is at work."""
+    command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", *words]
+    out = subprocess.PIPE if quiet else None
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=env, stdout=out, text=True, check=False)
+    return done.stdout or ""
+
+
+def outcomes(folder: Path) -> dict[str, int | None]:
+    """Return how the tests of each mutant ended; None where they were not run."""
+    found: dict[str, int | None] = {}
+    for path in (folder / "mutants" / "digitlab").rglob("*.meta"):
+        found |= json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return found
+
+
+def change(folder: Path, name: str) -> tuple[str, str]:
+    """Return what a mutant takes away and what it puts there."""
+    lines = mutmut(folder, "show", name).splitlines()
+    kept = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    before, after = (
+        " ".join(line[1:].strip() for line in kept if line[0] == sign) for sign in "-+"
+    )
+    return before, after
+
+
+def is_wording(before: str, after: str) -> bool:
+    """Say whether only the words of a message changed; tests name the ones that matter."""
+    return before.lower() == after.lower().replace("xx", "")
+
+
+def mutants(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Try all mutants of each module; yield how many died, and which did not."""
+    for module in modules:
+        folder = prepare(module)
+        mutmut(folder, "run", "--max-children", "1", quiet=False)
+        codes = outcomes(folder)
+        changes = {name: change(folder, name) for name, code in codes.items() if code == SURVIVED}
+        survivors = {name: pair for name, pair in changes.items() if not is_wording(*pair)}
+        killed = sum(code not in (SURVIVED, None) for code in codes.values())
+        row = {
+            "module": module,
+            "mutants": len(codes) - len(changes) + len(survivors),
+            "killed": killed,
+            "wording": len(changes) - len(survivors),
+            "survivors": {name.split(".")[-1]: pair for name, pair in survivors.items()},
+        }
+        (folder / "survivors.json").write_text(json.dumps(row, indent=1), encoding="utf-8")
+        yield row
+
+
+def text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the survivors as Markdown, one table for each module, with room for reasons."""
+    lines = []
+    for row in rows:
+        lines += [f"## {row['module']}: {row['killed']} of {row['mutants']} killed", ""]
+        lines += ["| before | after | why it lives |", "| --- | --- | --- |"]
+        for before, after in row["survivors"].values():
+            lines.append(f"| `{before}` | `{after}` | |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(text(list(mutants(sys.argv[1:]))))
