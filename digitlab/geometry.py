@@ -53,5 +53,5 @@ def center_in_frame(ink: np.ndarray) -> np.ndarray:
     height, width = (max(1, round(length * scale)) for length in digit.shape)
     small = Image.fromarray(digit.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
     frame = np.zeros((SIZE, SIZE), np.float32)
-    frame[:height, :width] = small
+    frame[:height, :width] = np.asarray(small)
     return np.rint(centred(frame).clip(0, 1) * 255).astype(np.uint8)

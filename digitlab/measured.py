@@ -90,27 +90,20 @@ def pretrained_run(name: str = "best") -> Run:
     return load_run(WEIGHTS / f"{name}.pt")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Say where a run lies among the stored runs of the same recipe and data.
 
     Attributes:
         verdict: "usual", "low", "high", or "unknown" where fewer than 3 runs are stored.
-        accuracy: on test, in [0, 1].
-        low, high: 99 of 100 further runs are expected between these accuracies.
-        n_runs: how many are stored.
-        text: the same in one sentence.
+        text: the same in one sentence, with the numbers.
     """
 
     verdict: str
-    accuracy: float
-    low: float
-    high: float
-    n_runs: int
     text: str
 
     def __repr__(self) -> str:
-        return self.text
+        return f"{self.verdict}: {self.text}"
 
 
 def compare(run: Run) -> Comparison:
@@ -124,13 +117,13 @@ def compare(run: Run) -> Comparison:
     from scipy.stats import t
 
     what = f"{run.recipe.name} on {run.data}"
-    accuracy = run.scores.get("test_accuracy", float("nan"))
     rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
     same = [row["test_accuracy"] for row in rows]
-    if len(same) < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
-        text = f"unknown: there are no stored runs like this one of {what} to compare it with"
-        return Comparison("unknown", accuracy, float("nan"), float("nan"), len(same), text)
-    middle, n = mean(same), len(same)
+    n = len(same)
+    if n < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
+        text = f"there are no stored runs like this one of {what} to compare it with"
+        return Comparison("unknown", text)
+    accuracy, middle = run.scores["test_accuracy"], mean(same)
     one_digit = 1 / run.sizes["test"]  # accuracies are no finer than this
     reach = float(t.ppf(0.995, n - 1)) * stdev(same) * (1 + 1 / n) ** 0.5 + one_digit
     low, high = middle - reach, min(middle + reach, 1.0)
@@ -142,8 +135,8 @@ def compare(run: Run) -> Comparison:
     }[verdict]
     if verdict == "low" and run.sizes["train"] < rows[0]["n_train"]:
         advice = f"; it learned from {run.sizes['train']} digits, they from {rows[0]['n_train']}"
-    text = (
-        f"{verdict}: {accuracy:.2%} of the test digits; {n} stored runs of {what} let expect "
-        f"{low:.2%} to {high:.2%}{advice}"
+    return Comparison(
+        verdict,
+        f"{accuracy:.2%} of the test digits; {n} stored runs of {what} let expect {low:.2%} to "
+        f"{high:.2%}{advice}",
     )
-    return Comparison(verdict, accuracy, low, high, n, text)

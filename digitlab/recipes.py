@@ -15,16 +15,13 @@ from digitlab.tables import html_table
 if TYPE_CHECKING:  # torch takes seconds, and a list of recipes does without it
     from torch import nn
 
-DOCUMENTS = Registry(
-    "document",
-    {
-        "document 000": "Handwritten Digit Recognition using PyTorch (fully connected, dropout)",
-        "document 001": "Handwritten Digit Recognition using PyTorch (three convolutions)",
-        "document 002": "Handwritten Digit Recognition with PyTorch (fully connected)",
-        "document 003": "MNIST Handwritten Digit Recognition with PyTorch CNN",
-        "document 004": "MNIST Digit Recognition with CNN",
-    },
-)
+DOCUMENTS = {
+    "document 000": "Handwritten Digit Recognition using PyTorch (fully connected, dropout)",
+    "document 001": "Handwritten Digit Recognition using PyTorch (three convolutions)",
+    "document 002": "Handwritten Digit Recognition with PyTorch (fully connected)",
+    "document 003": "MNIST Handwritten Digit Recognition with PyTorch CNN",
+    "document 004": "MNIST Digit Recognition with CNN",
+}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -178,11 +175,7 @@ def _plain(value: Any) -> str:
     return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _recipes(*recipes: Recipe) -> Registry[Recipe]:
-    return Registry("recipe", {recipe.name: recipe for recipe in recipes})
-
-
-RECIPES = _recipes(
+ALL = (
     Recipe(
         name="plain-mlp",
         source="document 002",
@@ -320,6 +313,7 @@ RECIPES = _recipes(
         use_valid=True,
     ),
 )
+RECIPES = Registry("recipe", {recipe.name: recipe for recipe in ALL})
 
 
 def document_recipes() -> Iterable[Recipe]:

@@ -29,6 +29,7 @@ from digitlab.tables import html_table
 from digitlab.trainer import SCHEDULES, History, Interrupted, Trainer
 
 FORMAT, FORMAT_VERSION = "digitlab run", 2
+PLAIN = ("data", "sizes", "seed", "epochs", "scores", "trained_with")  # kept in a file as they are
 OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry(
     "optimizer", {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "SGD": torch.optim.SGD}
 )
@@ -100,14 +101,9 @@ class Run:
         content = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "trained_with": self.trained_with,
             "recipe": self.recipe.to_dict(),
             "history": asdict(self.history),
-            "data": self.data,
-            "sizes": self.sizes,
-            "seed": self.seed,
-            "epochs": self.epochs,
-            "scores": self.scores,
+            **{name: getattr(self, name) for name in PLAIN},
             "weights": _halved(weights) if small else weights,
             "state": None if small else self.state,
         }
@@ -346,23 +342,29 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
     path = Path(path)
     content = _read(path)
     try:
-        recipe = Recipe.from_dict(content["recipe"])
-        state = content["state"]
-        if content["version"] == 1:  # the precision stood beside the recipe
-            before = state["plan"]["precision"] if state else recipe.precision
-            recipe = replace(recipe, precision=before)
+        content = _upgraded(content) if content["version"] == 1 else content
+        recipe, state = Recipe.from_dict(content["recipe"]), content["state"]
         if weights == "best" and not (state and state["best_weights"]):
             raise ValueError("it keeps only the last weights; use weights='last'")
         model = build_model(recipe, seed=content["seed"])
         model.load_state_dict(state["best_weights"] if weights == "best" else content["weights"])
-        plain = {name: content[name] for name in ("data", "sizes", "seed", "epochs", "scores")}
-        plain["trained_with"] = content.get("trained_with") or content["written_with"]
+        plain = {name: content[name] for name in PLAIN}
         history = History.from_dict(content["history"])
         return Run(recipe, model.eval(), history, state=state, **plain)
     except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
         missing = isinstance(error, KeyError)
         reason = f"it lacks {error}" if missing else " ".join(str(error).split())
         raise ValueError(f"{path.name} is no run that can be used: {reason}") from None
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """Bring version 1, where the precision stood beside the recipe, to version 2."""
+    state = content["state"]
+    precision = {"precision": state["plan"]["precision"]} if state else {}
+    return content | {
+        "recipe": content["recipe"] | precision,
+        "trained_with": content["written_with"],
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:
