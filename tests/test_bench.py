@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from digitlab.data import Digits, batches
-from digitlab.inference import evaluate
+from digitlab.inference import evaluate, threads
 from digitlab.measured import pretrained
 from digitlab.models import Ensemble
 from digitlab.recipes import RECIPES
@@ -178,7 +178,7 @@ def test_bench_robust_reads_strange_digits_and_gives_intervals(few: Digits) -> N
     assert min(facts["distorted"].values()) < result.accuracy - 0.02
     assert facts["test_loss"] == pytest.approx(result.loss, abs=1e-4)
     low, high = facts["calibration_error_interval"]
-    assert 0 <= low < facts["calibration_error"] < high < 0.1
+    assert 0.005 < low < facts["calibration_error"] < high < low + 0.04
 
 
 def test_bench_infer_reads_one_digit_on_one_thread_and_many(
@@ -193,7 +193,8 @@ def test_bench_infer_reads_one_digit_on_one_thread_and_many(
         return 0.002
 
     monkeypatch.setattr(bench, "_seconds", seconds)
-    facts = bench.bench_infer(repeats=1, recipes=("fast",))
+    with threads(2):
+        facts = bench.bench_infer(repeats=1, recipes=("fast",))
     assert (facts["fast one_digit_ms"], facts["fast digits_per_second"]) == (2, 600)
 
 
