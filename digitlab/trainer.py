@@ -212,8 +212,7 @@ class Trainer:
         seed: of the order of digits, of dropout and of augmentation.
         schedule: (optimizer, number of steps) -> scheduler, stepped after each batch.
         augment: float (B, 1, 28, 28) in [0, 1] -> the same shape and range.
-        smoothing: the part of each label that is spread over all classes, in [0, 1]; it keeps a
-            model from being too sure.
+        smoothing: the part of each label, in [0, 1], that is spread over all classes.
         device: "auto", "cpu", "cuda" or "mps"; it changes speed only.
         precision: "float32", or "bfloat16" for mixed precision, slow on many processors.
         n_threads: of the processor; None for all. Sums in another order differ in the last bits.
@@ -365,13 +364,10 @@ class Trainer:
         """Return what `fit(resume=...)` needs to go on from here: plain values and tensors.
 
         Raises:
-            ValueError: within an epoch: take it in `after_epoch`, or when `fit` is done.
+            ValueError: within an epoch; ask in `after_epoch`, or when `fit` is done.
         """
         if self._random is None:
-            raise ValueError(
-                "a training can go on from the end of an epoch only; take the "
-                "snapshot in after_epoch, or when fit is done"
-            )
+            raise ValueError("a training goes on from the end of an epoch: ask in after_epoch")
         facts = {"plan": self._plan, "history": asdict(self.history)}
         return checkpoint.snapshot(self, facts | self._random)
 
@@ -395,9 +391,9 @@ class Trainer:
         """Add an epoch to the history, whole: an interruption before leaves none of it."""
         judged = evaluate(self.trained, valid) if valid else None
         history = self.history
-        if judged and judged.accuracy > max(history.valid_accuracy, default=-1.0):
-            self.best_weights = copy.deepcopy(self.trained.state_dict())
         if judged:
+            if judged.accuracy > max(history.valid_accuracy, default=-1.0):
+                self.best_weights = copy.deepcopy(self.trained.state_dict())
             history.valid_loss.append(judged.loss)
             history.valid_accuracy.append(judged.accuracy)
         history.lr.append(tally.lr)

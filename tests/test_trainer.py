@@ -369,7 +369,7 @@ def test_ctrl_c_ends_fit_with_what_was_learned_so_far(
     assert stop._render_traceback_() == [f"Interrupted: {stop}"]
     assert torch.equal(weights(trainer.model), before) == (batch == 1)
     if (batch - 1) % 3:
-        with pytest.raises(ValueError, match="go on from the end of an epoch only"):
+        with pytest.raises(ValueError, match="a training goes on from the end of an epoch"):
             trainer.snapshot()
 
 
