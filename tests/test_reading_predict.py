@@ -11,7 +11,7 @@ from torch import nn
 
 from digitlab.data import Split, as_pixels
 from digitlab.reading.predict import Prediction, predict
-from digitlab.reading.steps import STEPS, digitize
+from digitlab.reading.steps import STEPS, UNUSUAL, digitize
 from digitlab.recipes import build_model
 
 
@@ -109,6 +109,12 @@ def test_a_model_sees_many_digits_in_portions(model: nn.Module, tiny: Split) -> 
     assert max(sizes) <= 1000  # else 10 000 digits take more memory than a notebook should
 
 
+def test_a_batch_stays_one_tensor(model: nn.Module, tiny: Split) -> None:
+    for batch in (tiny, tiny.images, tiny.images.numpy()):
+        places = {one.pixels.untyped_storage().data_ptr() for one in predict(model, batch)}
+        assert len(places) == 1
+
+
 def test_pictures_and_files_are_cleaned_up_first(
     model: nn.Module, picture: Image.Image, tmp_path: Path
 ) -> None:
@@ -118,7 +124,7 @@ def test_pictures_and_files_are_cleaned_up_first(
     predictions = predict(model, forms)
     for prediction in [*predictions, *(predict(model, form) for form in forms)]:
         assert (prediction.pixels * 255).int().tolist() == digitize(picture).pixels.tolist()
-        assert list(prediction.steps) == [name for name in STEPS if name != "deslanted"]
+        assert prediction.steps.keys() == {"picture", *STEPS} - {*UNUSUAL}
         torch.testing.assert_close(prediction.probabilities, predictions[0].probabilities)
 
 
@@ -129,7 +135,10 @@ def test_pictures_and_files_are_cleaned_up_first(
         (torch.zeros(32, 32), r"not \(32, 32\); give larger pictures"),
         (torch.zeros(2, 3, 28, 28), r"not \(3, 28, 28\)"),
         (torch.full((28, 28), 255.0), "from 255.00 to 255.00; divide 0 to 255 by 255"),
-        (torch.full((28, 28), -0.5), "must lie in"),
+        (torch.full((28, 28), -0.01), "must lie in"),
+        (torch.full((28, 28), 1.01), "must lie in"),
+        (torch.tensor(0.5), r"not \(\)"),
+        ([torch.zeros(2, 28, 28)], r"not \(2, 28, 28\)"),
         (torch.full((28, 28), torch.nan), "must lie in"),
         (np.full((28, 28), 17), "divide 0 to 255 by 255"),
         (7, "not int"),
@@ -137,7 +146,7 @@ def test_pictures_and_files_are_cleaned_up_first(
         ([[0.0] * 28] * 28, "not list"),
         (Image.new("L", (50, 50), 255), "no ink in this picture"),
         ("nowhere.png", "no file 'nowhere.png'"),
-        (__file__, "'test_prediction.py' is no picture"),
+        (__file__, "'test_reading_predict.py' is no picture"),
     ],
 )
 def test_what_is_no_digit_is_refused(model: nn.Module, digit: Any, words: str) -> None:

@@ -1,7 +1,8 @@
-"""Digitizing: whatever a picture looks like, the digit ends where MNIST has it."""
+"""The steps: whatever a picture looks like, the digit ends where MNIST has it."""
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +11,22 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from digitlab.data import Digits
 from digitlab.measured import pretrained
 from digitlab.reading.paper import draw_strokes, pen_strokes, photograph
-from digitlab.reading.predict import predict
-from digitlab.reading.steps import STEPS, SWITCHABLE, digitize
+from digitlab.reading.predict import Prediction, predict
+from digitlab.reading.steps import STEPS, UNUSUAL, digitize
 from digitlab.reading.strokes import stroke_width
 from studies.kinds import KINDS, accuracy, cleaned, pictures, usual_way
 
 SIZE = (150, 200)
 STROKES = [(40, 50), (110, 50), (60, 160)]  # a seven
+OPTIONAL = [name for name, step in STEPS.items() if step.optional and step.usual]
 
 
-def seven(paper: int = 255, ink: int = 0, *, size: tuple[int, int] = SIZE) -> Image.Image:
-    picture = Image.new("L", size, paper)
+def seven(
+    paper: Any = 255, ink: Any = 0, mode: str = "L", size: tuple[int, int] = SIZE
+) -> Image.Image:
+    picture = Image.new(mode, SIZE, paper)
     ImageDraw.Draw(picture).line(STROKES, fill=ink, width=14, joint="curve")
-    return picture
+    return picture.resize(size)
 
 
 def likeness(pixels: np.ndarray, others: np.ndarray) -> float:
@@ -32,61 +36,41 @@ def likeness(pixels: np.ndarray, others: np.ndarray) -> float:
     return max(np.corrcoef(m.ravel(), others.ravel())[0, 1] for m in moved)
 
 
-def transparent() -> Image.Image:
-    picture = Image.new("RGBA", SIZE, (0, 0, 0, 0))
-    ImageDraw.Draw(picture).line(STROKES, fill=(0, 0, 120, 255), width=14, joint="curve")
-    return picture
-
-
-def sixteen_bits() -> Image.Image:
-    return Image.fromarray((np.asarray(seven(), np.uint16) * 100 + 20_000).astype(np.uint16))
-
-
 def in_a_shadow() -> Image.Image:
     shadow = np.linspace(1, 0.8, SIZE[0])  # from left to right
     return Image.fromarray((np.asarray(seven()) * shadow).astype(np.uint8))
 
 
-def rotated_by_exif() -> Image.Image:
-    picture = seven().transpose(Image.Transpose.ROTATE_90)
-    picture.getexif()[0x0112] = 6  # turn by 270 degrees to see it upright
-    return picture
-
-
+CLEAR = (0, 0, 0, 0)
 PICTURES = {
-    "dark on light": seven(),
     "light on dark": seven(0, 255),
     "grey on grey": seven(180, 90),
     "blurred": seven().filter(ImageFilter.GaussianBlur(1)),
-    "larger": seven().resize((600, 800)),
-    "smaller": seven().resize((75, 100)),
-    "transparent": transparent(),
+    "larger": seven(size=(600, 800)),
+    "smaller": seven(size=(75, 100)),
+    "transparent": seven(CLEAR, (0, 0, 120, 255), "RGBA"),
+    "transparent palette": seven(CLEAR, (0, 0, 120, 255), "RGBA").quantize(4),
+    "white on nothing": seven(CLEAR, (255, 255, 255, 255), "RGBA").convert("LA"),
     "palette": seven().convert("RGB").quantize(4),
-    "transparent palette": transparent().quantize(4),
     "black and white": seven().convert("1"),
     "CMYK": seven().convert("RGB").convert("CMYK"),
-    "16 bits": sixteen_bits(),
     "in a shadow": in_a_shadow(),
-    "turned by EXIF": rotated_by_exif(),
+    "yellow on white": seven("white", "rgb(255, 235, 0)", "RGB"),
+    "green on red": seven("rgb(200, 60, 60)", "rgb(60, 130, 60)", "RGB"),  # as bright
+    "white on blue": seven("rgb(0, 80, 200)", "white", "RGB"),
 }
 
 
 @pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES.keys())
 def test_every_kind_of_picture_becomes_the_same_digit(picture: Image.Image) -> None:
     pixels = digitize(picture).pixels
-    expected = digitize(seven()).pixels
-    assert pixels.dtype == np.uint8
-    assert pixels.shape == (28, 28)
-    assert likeness(pixels, expected) > 0.95
-
-
-@pytest.mark.parametrize("picture", PICTURES.values(), ids=PICTURES.keys())
-def test_the_digit_has_the_geometry_of_mnist(picture: Image.Image) -> None:
-    pixels = digitize(picture).pixels.astype(float)
+    assert (pixels.dtype.name, pixels.shape) == ("uint8", (28, 28))
+    assert likeness(pixels, digitize(seven()).pixels) > 0.95
     rows, columns = np.nonzero(pixels > 25)
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20, 21)
-    centre = pixels.sum(axis=1) @ np.arange(28), pixels.sum(axis=0) @ np.arange(28)
-    assert np.array(centre) / pixels.sum() == pytest.approx([14, 14], abs=0.6)
+    mass = pixels.astype(float) / pixels.sum()
+    centre = mass.sum(axis=1) @ np.arange(28), mass.sum(axis=0) @ np.arange(28)
+    assert centre == pytest.approx((14, 14), abs=0.6)
     assert pixels.max() > 200
 
 
@@ -97,23 +81,9 @@ def test_digits_of_mnist_geometry_stay_as_they_are(optdigits: Digits) -> None:
     assert sum(alike) / 50 > 0.95
 
 
-@pytest.mark.parametrize("form", ["png", "jpg", "gif", "bmp", "webp", "tiff"])
-def test_files_are_read_like_pictures(form: str, tmp_path: Path) -> None:
-    path = tmp_path / f"seven.{form}"
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture = seven().transpose(Image.Transpose.ROTATE_90)
-    if form in ("gif", "bmp", "tiff"):  # the first two hold no EXIF, Pillow turns TIFF by itself
-        seven().save(path)
-    else:
-        picture.save(path, exif=exif)
-    pixels = digitize(path).pixels
-    assert likeness(pixels, digitize(seven()).pixels) > 0.95
-
-
 def test_each_step_has_a_name_and_a_picture() -> None:
     digitized = digitize(seven())
-    assert list(digitized.steps) == [name for name in STEPS if name != "deslanted"]
+    assert list(digitized.steps) == ["picture", *(name for name in STEPS if name not in UNUSUAL)]
     assert repr(digitized).startswith("Digitized(steps=picture, sheet only, grey, ")
     assert all(step.dtype == np.uint8 and step.ndim == 2 for step in digitized.steps.values())
     assert digitized.steps["grey"].shape == SIZE[::-1]
@@ -121,98 +91,11 @@ def test_each_step_has_a_name_and_a_picture() -> None:
     assert np.array_equal(digitized.steps["28 x 28"], digitized.pixels)
 
 
-def test_the_picture_that_came_in_stays_as_it_was() -> None:
-    picture = rotated_by_exif()
-    before = picture.copy()
-    digitize(picture)
-    assert picture == before
-    assert picture.getexif()[0x0112] == 6
-    assert ImageOps.exif_transpose(picture).size == SIZE
-
-
+@pytest.mark.parametrize("size", [(40, 40), (1, 1), (1, 30), (30, 1)])
 @pytest.mark.parametrize("paper", [0, 128, 255])
-def test_a_picture_without_ink_is_refused(paper: int) -> None:
+def test_a_picture_without_ink_is_refused(paper: int, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="there is no ink in this picture"):
-        digitize(Image.new("L", (40, 40), paper))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1)])
-def test_a_picture_of_one_line_is_refused_or_read(size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="no ink"):
-        digitize(Image.new("L", size, 200))
-
-
-def test_files_that_are_no_pictures_are_named(tmp_path: Path) -> None:
-    text, cut = tmp_path / "a.txt", tmp_path / "b.png"
-    text.write_text("hello")
-    seven().save(cut)
-    cut.write_bytes(cut.read_bytes()[:-200])
-    for path, words in [
-        (text, "'a.txt' is no picture that Pillow can read; use PNG or JPEG"),
-        (cut, r"'b.png' cannot be read whole \(.*\); save it again"),
-        (tmp_path / "c.png", "there is no file 'c.png' here"),
-        (tmp_path, "cannot be read whole"),
-    ]:
-        with pytest.raises(ValueError, match=words):
-            digitize(path)
-
-
-def test_a_picture_too_large_to_unpack_is_refused(tmp_path: Path) -> None:
-    Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"'a.png' is too large to read \(10000 x 10000\)"):
-        digitize(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="this picture is too large to read"):
-        digitize(Image.new("1", (10_000, 10_000)))
-
-
-def test_a_large_jpeg_is_reduced_while_it_is_decoded(tmp_path: Path) -> None:
-    seven().resize((7500, 10_000)).save(tmp_path / "a.jpg")
-    digitized = digitize(tmp_path / "a.jpg")
-    assert max(digitized.steps["picture"].shape) <= 1000
-    assert likeness(digitized.pixels, digitize(seven()).pixels) > 0.95
-
-
-def test_a_cut_jpeg_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    seven().resize((600, 800)).save(tmp_path / "a.jpg")
-    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:4000])
-    with pytest.raises(ValueError, match=r"'a.jpg' cannot be read whole"):
-        digitize(tmp_path / "a.jpg")
-
-
-# --- Every colour of ink and paper ------------------------------------------------------------
-
-
-def in_colors(paper: tuple[int, ...], ink: tuple[int, ...]) -> Image.Image:
-    picture = Image.new("RGB", SIZE, paper)
-    ImageDraw.Draw(picture).line(STROKES, fill=ink, width=14, joint="curve")
-    return picture
-
-
-COLORS = [
-    ((255, 255, 255), (255, 235, 0)),  # as bright as each other
-    ((200, 60, 60), (60, 130, 60)),
-    ((0, 80, 200), (255, 255, 255)),
-    ((250, 250, 250), (220, 40, 40)),
-]
-
-
-@pytest.mark.parametrize(("paper", "ink"), COLORS)
-def test_ink_of_any_colour_is_seen(paper: tuple[int, ...], ink: tuple[int, ...]) -> None:
-    assert likeness(digitize(in_colors(paper, ink)).pixels, digitize(seven()).pixels) > 0.95
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-@pytest.mark.parametrize("ink", [0, 255])
-def test_ink_on_transparent_paper_is_seen_whether_black_or_white(ink: int, mode: str) -> None:
-    picture = Image.new("RGBA", SIZE, (0, 0, 0, 0))
-    ImageDraw.Draw(picture).line(STROKES, fill=(ink, ink, ink, 255), width=14, joint="curve")
-    picture = picture.quantize(4) if mode == "P" else picture.convert(mode)
-    assert likeness(digitize(picture).pixels, digitize(seven()).pixels) > 0.95
-
-
-def test_an_empty_transparent_picture_has_no_ink() -> None:
-    with pytest.raises(ValueError, match="no ink"):
-        digitize(Image.new("RGBA", (50, 50), (0, 0, 0, 0)))
+        digitize(Image.new("L", size, paper))
 
 
 # --- What belongs to the digit ----------------------------------------------------------------
@@ -266,7 +149,7 @@ def test_hairlines_and_markers_get_strokes_of_mnist(width: int) -> None:
 
 def test_deslanting_turns_strokes_upright() -> None:
     slanted = drawn([(130, 40), (80, 160)])
-    upright, as_it_was = digitize(slanted, deslant=True), digitize(slanted)
+    upright, as_it_was = digitize(slanted, add=["deslanted"]), digitize(slanted)
     widths = [np.count_nonzero(d.pixels.max(axis=0) > 100) for d in (upright, as_it_was)]
     assert widths[0] < widths[1] - 3
     assert "deslanted" in upright.steps
@@ -276,20 +159,14 @@ def test_deslanting_turns_strokes_upright() -> None:
 
 
 def hard(handwriting: Digits) -> list[Image.Image]:
-    """Return pictures that need all the steps between them."""
+    """Return pictures that need all the steps between them; of each the digit can be read."""
     image = handwriting.valid.images[4].numpy()
     return [
         photograph(image, paper="squared", pen="pencil", shadow=0.5, height=0.4, seed=1),
-        in_colors((200, 60, 60), (60, 130, 60)),
+        PICTURES["green on red"],
         drawn(FIVE, BAR, [(199, 20), (185, 120)], width=2),
-        on_dark_desk(),
+        DESKS["dark"],
     ]
-
-
-def on_dark_desk() -> Image.Image:
-    desk = Image.new("L", (400, 300), 60)
-    desk.paste(seven().resize((300, 240)), (50, 30))
-    return desk
 
 
 def on_desk(
@@ -301,7 +178,7 @@ def on_desk(
 ) -> Image.Image:
     """Lay the seven on a sheet on a desk; a shadow falls on its lower part."""
     desk = Image.new("RGB", (400, 300), colour)
-    sheet = np.array(seven().resize(size))
+    sheet = np.array(seven(size=size))
     sheet[size[1] * 2 // 3 :] = sheet[size[1] * 2 // 3 :] * shadow
     desk.paste(Image.fromarray(sheet), corner)
     return desk
@@ -319,7 +196,7 @@ DESKS = {
 def test_a_desk_is_painted_over_even_if_a_shadow_falls_on_the_sheet(picture: Image.Image) -> None:
     digitized = digitize(picture)
     assert digitized.steps["sheet only"][0].min() > 120
-    expected = digitize(seven().resize((300, 240))).pixels
+    expected = digitize(seven(size=(300, 240))).pixels
     assert likeness(digitized.pixels, expected) > 0.85
 
 
@@ -355,36 +232,60 @@ def test_a_narrow_one_that_touches_all_sides_is_read(width: int, turned: bool) -
 
 
 def test_ink_may_fill_most_of_a_soft_edged_picture() -> None:
-    one = np.tile(np.uint8([0, 50, 50, 255, 255, 255, 255, 255]), (40, 1))
+    one = np.tile(np.array([0, 50, 50, 255, 255, 255, 255, 255], np.uint8), (40, 1))
     one[20] = 255  # it touches the left side, too
     assert digitize(Image.fromarray(one)).pixels[4:24, 14].min() > 200
 
 
-@pytest.mark.parametrize("step", SWITCHABLE)
+@pytest.mark.parametrize("step", OPTIONAL)
 def test_every_step_can_be_left_out_and_matters(step: str, handwriting: Digits) -> None:
     changed = False
     for picture in hard(handwriting):
         less = cleaned(picture, [step])
-        assert less is None or (less.shape, less.dtype) == ((28, 28), np.uint8)
-        changed |= less is None or not np.array_equal(less, cleaned(picture))
+        assert less is None or (less.dtype.name, less.shape) == ("uint8", (28, 28))
+        changed |= less is None or not np.array_equal(less, digitize(picture).pixels)
     assert changed
-    assert step not in digitize(seven(), skip=[step]).steps or step in (
-        "grey",
-        "even light",
-        "20 x 20 box",
-    )
+    assert (step in digitize(seven(), skip=[step]).steps) == (STEPS[step].without is not None)
 
 
 def test_all_steps_can_be_left_out_together() -> None:
-    assert digitize(seven(), skip=SWITCHABLE).pixels.shape == (28, 28)
+    values = np.tile(np.arange(112, dtype=np.uint8), (112, 1))  # a quarter of each pixel
+    pixels = digitize(Image.fromarray(values), skip=OPTIONAL).pixels
+    assert pixels.tolist() == [[round(4 * x + 1.5) for x in range(28)]] * 28
 
 
-def test_an_unknown_step_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="unknown step 'centered'; did you mean 'centred'"):
-        digitize(seven(), skip=["centered"])
+def test_steps_that_do_not_exist_or_must_be_done_are_named() -> None:
+    for words in ({"skip": ["centered"]}, {"add": ["centered"]}):
+        with pytest.raises(ValueError, match="unknown step 'centered'; did you mean 'centred'"):
+            digitize(seven(), **words)
+    with pytest.raises(ValueError, match="the step '28 x 28' makes the pixels; it is always done"):
+        digitize(seven(), skip=["28 x 28"])
 
 
 # --- How well digits are read -----------------------------------------------------------------
+
+
+def test_the_steps_of_every_kind_of_picture_are_as_they_were(optdigits: Digits) -> None:
+    """Compare what is read, and the mean grey level of each step, with the file beside this one.
+
+    After a change that was meant, measure anew how well digits are read (`python -m studies bench
+    reading`), then replace the file by what this test found.
+    """
+    split, model = optdigits.test[41:43], pretrained()
+    found = [["kind", "label", "read", "picture", *STEPS]]
+    for kind in KINDS:
+        for picture, label in zip(pictures(split, kind), split.labels.tolist(), strict=True):
+            digitized = digitize(picture, add=UNUSUAL)
+            prediction = predict(model, digitized.pixels)
+            assert isinstance(prediction, Prediction)
+            means = (f"{step.mean():.2f}" for step in digitized.steps.values())
+            found.append([kind, str(label), str(prediction.digit), *means])
+    text = "\n".join("\t".join(row) for row in found) + "\n"
+    lines = Path(__file__).with_name("reading_steps.tsv").read_text("utf-8").splitlines()
+    for row, wanted in zip(found, (line.split("\t") for line in lines), strict=True):
+        assert row[:3] == wanted[:3], text
+        if row is not found[0]:
+            assert np.abs(np.array(row[3:], float) - np.array(wanted[3:], float)).max() < 0.2, text
 
 
 def test_digits_of_mnist_pass_nearly_unchanged(handwriting: Digits) -> None:
@@ -397,26 +298,10 @@ def test_digits_of_mnist_pass_nearly_unchanged(handwriting: Digits) -> None:
     assert accuracy(model, through, labels) >= accuracy(model, raw, labels) - 0.006
 
 
-FLOORS = dict.fromkeys(KINDS, 0.66) | {"pen that skips": 0.7, "MNIST": 0.9, "inverted": 0.9}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_picture_is_read(kind: str, handwriting: Digits) -> None:
-    split = handwriting.valid.sample(12, seed=1)[: 3 if kind.startswith("photo") else 12]
-    read = [cleaned(picture) for picture in pictures(split, kind)]
-    assert accuracy(pretrained(), read, split.labels.tolist()) >= FLOORS[kind]
-
-
 def test_photos_are_read_much_better_than_the_usual_way(handwriting: Digits) -> None:
-    split = handwriting.valid.sample(8, seed=1)
+    split = handwriting.valid.sample(4, seed=1)
     usual = [usual_way(picture) for picture in pictures(split, "photo, squared")]
     assert accuracy(pretrained(), usual, split.labels.tolist()) < 0.5
-
-
-def test_predict_reads_a_photo(handwriting: Digits) -> None:
-    image, label = handwriting.valid.images[4], handwriting.valid.labels[4]
-    prediction = predict(pretrained(), photograph(image, height=0.5, thickness=0.1, seed=2))
-    assert prediction.digit == label  # type: ignore[union-attr]
 
 
 def test_it_is_quick_enough_for_a_pad_and_for_a_photo(handwriting: Digits) -> None:

@@ -49,7 +49,8 @@ def open_picture(source: PictureOrPath) -> Opened:
     path = Path(os.path.expanduser(os.fsdecode(source)))
     if path.is_dir():
         raise ValueError(f"{path.name!r} is a folder; give the name of a picture in it")
-    with _in_one_sentence(repr(path.name)), Image.open(path) as picture:
+    # given a path, Pillow 13.0 garbles grey TIFF files that lie on their side
+    with _in_one_sentence(repr(path.name)), path.open("rb") as file, Image.open(file) as picture:
         size = picture.size
         picture.draft(None, (SIDE, SIDE))  # JPEG only: decodes an eighth, a quarter or a half
         turn = _load(picture)

@@ -67,7 +67,7 @@ def predict(
         ValueError: for pixels of another shape or range, or a file that is no picture.
     """
     if isinstance(images, Split):
-        images = images.images
+        images = images.images[:, None]  # of a single digit, too, a batch
     many = isinstance(images, list | tuple) or _is_batch(images)
     pixels, steps = _prepared(images if many else [images])
     if not steps:
