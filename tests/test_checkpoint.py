@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from digitlab import checkpoint
 from digitlab.augment import Augment
 from digitlab.data import Split
 from digitlab.recipes import build_model
@@ -187,6 +188,15 @@ def test_other_digits_of_the_same_number_are_refused(tiny: Split) -> None:
     ]:
         with pytest.raises(ValueError, match=f"the training to resume had {words}"):
             make_trainer().fit(train, valid, epochs=4, resume=state)
+
+
+def test_what_an_older_plan_does_not_name_is_not_compared(tiny: Split) -> None:
+    state = stopped_after(tiny, 1, tiny[:9])
+    state["plan"] = {name: state["plan"][name] for name in checkpoint.PLANNED}
+    assert len(make_trainer().fit(tiny, tiny[9:], epochs=4, resume=state)) == 4
+    del state["plan"]["seed"]
+    with pytest.raises(ValueError, match="cannot go on without its plan;"):
+        make_trainer().fit(tiny, tiny[9:], epochs=4, resume=state)
 
 
 def test_what_changes_speed_only_is_no_other_training(tiny: Split) -> None:

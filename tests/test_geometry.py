@@ -67,11 +67,23 @@ def test_digit_never_leaves_the_frame(turns: int, fine: int) -> None:
     pin = np.full((40, 40), 0.11)
     pin[:2, :2] = 100
     assert box(center_in_frame(np.rot90(pin, turns))) == (20, 20)
-    frame = np.zeros((28 * fine, 28 * fine))
-    frame[-1] = 0.06  # up to the edge, as faint as ink can be
-    frame[:fine, :fine] = 500
-    moved = centred(np.rot90(frame, turns), fine=fine)
-    assert np.array_equal(moved, np.rot90(frame, turns))
+    for edge, moves in ((28 * fine - 1, 0), (26 * fine, 1), (26 * fine + fine // 2, 1)):
+        frame = np.zeros((28 * fine, 28 * fine))
+        frame[edge] = 0.06  # as faint as ink can be
+        frame[:fine, :fine] = 500  # would bring that out of the frame
+        moved = centred(frame, fine=fine)
+        assert np.array_equal(moved, np.roll(frame, (moves * fine, 0), (0, 1)))
+        turned = centred(np.rot90(frame, turns), fine=fine)
+        assert np.count_nonzero(turned) == np.count_nonzero(frame)
+
+
+@pytest.mark.parametrize("place", [(25, 25), (2, 2)])
+def test_a_faint_dot_is_centred_and_a_fainter_one_stays(place: tuple[int, int]) -> None:
+    frame = np.zeros((28, 28))
+    frame[place] = 0.06
+    assert np.argwhere(centred(frame)).tolist() == [[14, 14]]
+    frame[place] = 0.04
+    assert np.argwhere(centred(frame)).tolist() == [list(place)]
 
 
 def test_a_frame_without_ink_stays_as_it_is() -> None:

@@ -212,9 +212,8 @@ def test_one_cycle_rises_for_a_tenth_of_the_steps_then_falls_to_nearly_0(n_steps
     assert rates[0] == pytest.approx(0.04)
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[: top + 1] == sorted(rates[: top + 1])
-    if n_steps > 2:  # two steps make no cycle
-        assert rates[top + 1 :] == sorted(rates[top + 1 :], reverse=True)
-        assert rates[-1] == pytest.approx(4e-6)
+    assert rates[top + 1 :] == sorted(rates[top + 1 :], reverse=True)
+    assert rates[-1] == pytest.approx(4e-6 if n_steps > 1 else 0.04)
     if n_steps == 101:
         assert rates[5] == pytest.approx(0.04 + 0.96 * 5 / 9.1)  # a straight line up
         assert rates[10] == pytest.approx(1 - 0.9 / 90.9)
@@ -261,7 +260,8 @@ def test_averaged_weights_are_the_mean_of_the_last_steps_and_are_judged(tiny: Sp
         torch.testing.assert_close(weights(trainer.trained), total / n)
     assert evaluate(trainer.trained, tiny).loss == trainer.history.valid_loss[-1]
     assert evaluate(trainer.model, tiny).loss != trainer.history.valid_loss[-1]
-    late = make_trainer(average=0.2)  # the mean of one step, for five steps
+    with_buffers = build_model("SmallCNN", channels=(2,), pools=(True,))
+    late = make_trainer(with_buffers, average=0.2)  # the mean of one step, for five steps
     same = [
         torch.equal(weights(late.trained), weights(late.model)) for _ in late.steps(tiny, epochs=2)
     ]
@@ -441,6 +441,7 @@ NOT_PIXELS: dict[str, tuple[Callable[[Tensor], Any], str]] = {
     "not a number": (lambda images: images * math.nan, "with pixels from nan to nan"),
     "another shape": (lambda images: images[:, :, :20], r"\(2, 1, 20, 28\) with pixels"),
     "a forgotten return": (lambda images: None, "NoneType"),
+    "a list": (list, "it got, but it returned list"),
 }
 
 
@@ -453,6 +454,11 @@ def test_augmentation_that_does_not_return_pixels_is_refused(
     with pytest.raises(ValueError, match=rf"augment must return \(2, 1, 28, 28\) .*{words}"):
         trainer.fit(tiny, epochs=1)
     assert torch.equal(weights(trainer.model), before)
+
+
+def test_augmentation_may_leave_nothing_but_paper(tiny: Split) -> None:
+    for augment in (torch.zeros_like, torch.ones_like):
+        assert len(make_trainer(augment=augment).fit(tiny, epochs=1)) == 1
 
 
 WRONG_MODELS = {

@@ -7,8 +7,10 @@ kept, with a reason each, in tests/survivors.md.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -20,12 +22,11 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("digitlab", "studies", "tools", "tests", "notebooks", "pyproject.toml")
 TESTS = {  # where they are not those of the module's own name
     "trainer": "trainer checkpoint",
-    "checkpoint": "checkpoint runs",
     "plans": "trainer",
     "show.figure": "figure",
 }
-SLOW = "not outside and not mnist and not browser"  # what other processes or large files are for
-KILLED, SURVIVED = 1, 0  # exit codes of a mutant's tests
+QUICK = "not outside"  # what starts another process takes seconds for each mutant
+SURVIVED = 0  # exit code of a mutant's tests
 
 
 def tests_of(module: str) -> list[str]:
@@ -53,16 +54,17 @@ def prepare(module: str) -> Path:
             f'only_mutate = ["{path}"]\n'
             'also_copy = ["studies", "tools", "notebooks"]\n'
             f"pytest_add_cli_args_test_selection = {json.dumps(tests_of(module))}\n"
-            f'pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "{SLOW}"]\n'
+            f'pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "{QUICK}"]\n'
         )
     return folder
 
 
 def mutmut(folder: Path, *words: str, quiet: bool = True) -> str:
-    """Run mutmut in one process, with one thread for sums, behind whatever else is at work."""
+    """Run mutmut in one process, with one thread, without MNIST, behind what else is at work."""
     command = ["nice", "-n", "10", sys.executable, "-m", "mutmut", *words]
     out = subprocess.PIPE if quiet else None
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    env = {name: value for name, value in os.environ.items() if name != "DIGITLAB_DATA"}
+    env["OMP_NUM_THREADS"] = "1"
     done = subprocess.run(command, cwd=folder, env=env, stdout=out, text=True, check=False)
     return done.stdout or ""
 
@@ -90,15 +92,25 @@ def is_wording(before: str, after: str) -> bool:
     return before.lower() == after.lower().replace("xx", "")
 
 
-def mutants(modules: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Try all mutants of each module; yield how many died, and which did not."""
+def mutants(modules: Sequence[str], sample: int | None = None) -> Iterator[dict[str, Any]]:
+    """Try all mutants of each module, or so many of them; yield how many died, and which did not.
+
+    Args:
+        modules: named from `digitlab` on, as `metrics` or `show.figure`.
+        sample: mutants of each module, drawn at random, the same ones each time.
+    """
     for module in modules:
         folder = prepare(module)
-        mutmut(folder, "run", "--max-children", "1", quiet=False)
-        codes = outcomes(folder)
+        names: list[str] = []
+        if sample:
+            mutmut(folder, "run", "--max-children", "1", "no mutant of this name")
+            every = sorted(outcomes(folder))
+            names = random.Random(0).sample(every, min(sample, len(every)))
+        mutmut(folder, "run", "--max-children", "1", *names, quiet=False)
+        codes = {name: code for name, code in outcomes(folder).items() if code is not None}
         changes = {name: change(folder, name) for name, code in codes.items() if code == SURVIVED}
         survivors = {name: pair for name, pair in changes.items() if not is_wording(*pair)}
-        killed = sum(code not in (SURVIVED, None) for code in codes.values())
+        killed = sum(code != SURVIVED for code in codes.values())
         row = {
             "module": module,
             "mutants": len(codes) - len(changes) + len(survivors),
@@ -123,4 +135,8 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    print(text(list(mutants(sys.argv[1:]))))
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
+    parser.add_argument("modules", nargs="+")
+    parser.add_argument("--sample", type=int)
+    arguments = parser.parse_args()
+    print(text(list(mutants(arguments.modules, arguments.sample))))
