@@ -1,4 +1,4 @@
-"""`python -m tools`: run or test the notebooks, draw the figures, write the course's overview."""
+"""`python -m tools`: notebooks run or tested, figures, the course's overview, mutants."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ def overview(args: argparse.Namespace) -> Answer:
     return str(readme), f"{readme} tells of {len(paths)} notebooks"
 
 
+def mutants(args: argparse.Namespace) -> Answer:
+    """Put small faults into modules, one by one, and list those that their tests miss."""
+    from tools.mutants import mutants as faults
+    from tools.mutants import text
+
+    rows = list(faults(args.modules, args.sample))
+    return rows, text(rows)
+
+
 WHICH: dict[str, Any] = {"nargs": "*", "type": Path, "help": "default: all in notebooks/"}
 COMMANDS: Commands = {
     notebooks: {
@@ -57,6 +66,10 @@ COMMANDS: Commands = {
     },
     figures: {"--out": {"type": Path, "default": Path("figures"), "help": "default: figures/"}},
     overview: {"notebooks": WHICH},
+    mutants: {
+        "modules": {"nargs": "+", "metavar": "MODULE", "help": "as metrics or show.figure"},
+        "--sample": {"type": int, "metavar": "N", "help": "so many of each, drawn at random"},
+    },
 }
 
 
