@@ -23,6 +23,8 @@ PARTS = ("digitlab", "studies", "tools", "tests", "notebooks", "pyproject.toml")
 TESTS = {  # where they are not those of the module's own name
     "trainer": "trainer checkpoint",
     "plans": "trainer",
+    "reading.light": "reading_steps",
+    "reading.strokes": "reading_steps",
     "show.figure": "figure",
 }
 QUICK = "not outside"  # what starts another process takes seconds for each mutant
