@@ -134,14 +134,14 @@ def test_pictures_and_files_are_cleaned_up_first(
         (torch.zeros(28), r"shape \(28, 28\) or \(1, 28, 28\), not \(28,\)"),
         (torch.zeros(32, 32), r"not \(32, 32\); give larger pictures"),
         (torch.zeros(2, 3, 28, 28), r"not \(3, 28, 28\)"),
-        (torch.full((28, 28), 255.0), "from 255.00 to 255.00; divide 0 to 255 by 255"),
+        (torch.full((28, 28), 255.0), "^pixels .* from 255.00 to 255.00; divide 0 to 255 by 255"),
         (torch.full((28, 28), -0.01), "must lie in"),
         (torch.full((28, 28), 1.01), "must lie in"),
         (torch.tensor(0.5), r"not \(\)"),
         ([torch.zeros(2, 28, 28)], r"not \(2, 28, 28\)"),
         (torch.full((28, 28), torch.nan), "must lie in"),
         (np.full((28, 28), 17), "divide 0 to 255 by 255"),
-        (7, "not int"),
+        (7, "^a digit must be a tensor, an array, a Pillow image or a file name, not int$"),
         ((torch.zeros(1, 28, 28), 7), "not int"),
         ([[0.0] * 28] * 28, "not list"),
         (Image.new("L", (50, 50), 255), "no ink in this picture"),
@@ -159,4 +159,7 @@ def test_a_prediction_shows_itself(model: nn.Module, tiny: Split) -> None:
     assert repr(prediction) == (
         f"Prediction(digit={prediction.digit}, probability={prediction.probability:.2f})"
     )
-    assert prediction._repr_html_().count("%") == 10
+    table = prediction._repr_html_()
+    assert [word in table for word in (">digit<", ">9<", ">probability<")] == [True] * 3
+    assert f"{prediction.probability:.1%}" in table
+    assert table.count("%") == 10

@@ -101,7 +101,7 @@ def _main_part(ink: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray]:
 def _close_by(labels: np.ndarray, kept: np.ndarray, main: int, side: int) -> np.ndarray:
     """Return the main part and those so close that a pen which skips may have left the gap.
 
-    That is a fifth of the main part's longer side up and down, and a tenth to the left and right.
+    Each reaches a fifth of the main part's longer side up and down, and a tenth to each side.
     """
     small = reduced(kept, 250) > 0
     reach = side * small.shape[0] / labels.shape[0]
