@@ -32,7 +32,7 @@ def quick(tiny: Split, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("plain-mlp", "lenet-sgd"):
         recipe = RECIPES[name].replace(epochs=1, least_steps=1)
         monkeypatch.setitem(RECIPES, name, recipe)
-    two = (RECIPES["plain-mlp"], RECIPES["lenet-sgd"].replace(threads=1))
+    two = (RECIPES["plain-mlp"], RECIPES["lenet-sgd"].replace(threads=2))
     monkeypatch.setitem(STUDIES, "quick", Study(two, ships=1))
     monkeypatch.setattr(module, "load", load)
     return loaded
@@ -66,7 +66,7 @@ def test_a_row_tells_what_was_reached_and_where(quick: list[str], tmp_path: Path
     assert mlp.items() >= (expected | {"seconds": mlp["seconds"]}).items()
     assert {"test_accuracy", "valid_accuracy", "train_accuracy", "precision"} <= mlp.keys()
     assert {"machine", "versions", "date"} <= mlp.keys()
-    assert lenet["machine"].endswith(", 1 threads")
+    assert lenet["machine"].endswith(", 2 threads")
 
 
 def test_a_row_is_on_disk_before_it_is_told(quick: list[str], tmp_path: Path) -> None:
