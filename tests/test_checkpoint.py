@@ -260,6 +260,7 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
         (("model", "layers.2.bias"), None),
         (("best_weights", "layers.2.bias"), torch.zeros(7)),
         (("optimizer", "param_groups"), []),
+        (("optimizer", "param_groups"), [1]),
         (("optimizer", "param_groups", 0, "params"), [0, 1]),
         (("optimizer", "param_groups", 0, "lr"), "0.1"),
         (("optimizer", "state", 9), {"step": torch.tensor(1.0)}),

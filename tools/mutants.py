@@ -1,8 +1,9 @@
 """Mutants: small faults put into a module one by one, which its tests must notice.
 
 `python -m tools mutants metrics trainer` changes copies under build/mutants, so the checkout stays
-as it is, and goes on where it stopped. Needs `pip install mutmut` (3.8 was used). What survives is
-kept, with a reason each, in tests/survivors.md.
+as it is, and goes on where it stopped; delete a module's folder there to try all of its mutants
+again. Needs `pip install mutmut` (3.8 was used). Survivors are kept, with a reason each, in
+tests/survivors.md.
 """
 
 from __future__ import annotations
