@@ -101,6 +101,10 @@ def test_what_is_transparent_becomes_paper(solid: list[int], ink: int, paper: in
     assert on_paper(Image.fromarray(values))[0, 3, 0] == round(0.2 * ink + 0.8 * paper)
 
 
+def test_what_is_solid_keeps_its_colours() -> None:
+    assert on_paper(Image.new("RGBA", (2, 1), (1, 2, 3, 255))).tolist() == [[[1, 2, 3]] * 2]
+
+
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 5)])
 def test_a_picture_of_nothing_has_no_ink(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="there is no ink in this picture"):
