@@ -76,7 +76,10 @@ def test_a_run_says_what_it_was_and_what_it_reached(run: Run, digits: Digits) ->
     assert "<td>n_train</td><td>40</td>" in run._repr_html_()
 
 
-def test_a_run_says_what_it_was_trained_with(digits: Digits) -> None:
+def test_a_run_says_what_it_was_trained_with(
+    digits: Digits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
     recipe = RECIPES["plain-mlp"].replace(precision="bfloat16", threads=2)
     teacher = build_model("tiny").eval()
     run = train(recipe, digits, epochs=1, device="cpu", teacher=teacher)
