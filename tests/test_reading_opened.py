@@ -96,9 +96,10 @@ def test_what_is_transparent_becomes_paper(solid: list[int], ink: int, paper: in
     values = np.zeros((1, 4, 4), np.uint8)
     values[0, :3] = np.array(solid)[:, None].repeat(4, axis=1)
     values[0, :3, 3] = [255, 255, 255]
-    assert on_paper(Image.fromarray(values))[0, :, 0].tolist() == [*solid, paper]
-    values[0, 3] = [ink, ink, ink, 51]  # a fifth of ink
-    assert on_paper(Image.fromarray(values))[0, 3, 0] == round(0.2 * ink + 0.8 * paper)
+    laid = on_paper(Image.fromarray(values))[0]
+    assert laid.tolist() == [[level] * 3 for level in (*solid, paper)]
+    values[0, 3] = [ink, ink, ink, 100]
+    assert on_paper(Image.fromarray(values))[0, 3, 0] == round((100 * ink + 155 * paper) / 255)
 
 
 def test_what_is_solid_keeps_its_colours() -> None:
@@ -107,7 +108,7 @@ def test_what_is_solid_keeps_its_colours() -> None:
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 5)])
 def test_a_picture_of_nothing_has_no_ink(size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="there is no ink in this picture"):
+    with pytest.raises(ValueError, match=r"^there is no ink in this picture; draw"):
         on_paper(open_picture(Image.new("RGBA", size)).picture)
 
 
