@@ -110,7 +110,7 @@ def test_axis_shows_percent_limits_and_marks():
     assert ax.get_lines()[1].get_ydata() == [0.1, 0.1]
     assert "100 %" in labels(ax.yaxis)
     assert [text.get_text() for text in figure.mpl.legends[0].texts] == ["a", "chance"]
-    assert figure.alt.endswith("50 % at 0, 91.25 % at 1.")
+    assert figure.alt.endswith("50 % at 0, 91.25 % at 1; marked is chance.")
 
 
 def test_a_logarithmic_axis_of_little_range_is_marked_in_plain_numbers():

@@ -131,9 +131,10 @@ def plot_lines(  # noqa: PLR0913 - named settings
     x.dress(ax, "x", [place for _, place, _ in rows])
     y.dress(ax, "y")
     ax.set_title(title, size="medium")
-    if len(lines) > 1 or x.marks or y.marks:
+    marks = [f"marked is {name}" for axis in (x, y) for name in axis.marks or {}]
+    if len(lines) + len(marks) > 1:
         _legend(mpl, sum(map(len, lines)))
-    alt = f"{title} ({y.label} over {x.label}). {'; '.join(facts)}."
+    alt = f"{title} ({y.label} over {x.label}). {'; '.join(facts + marks)}."
     return Figure(mpl, (ax,), title, alt, rows, ("line", x.label, y.label))
 
 
