@@ -120,8 +120,7 @@ def plot_lines(  # noqa: PLR0913 - named settings
     _need_some(lines, "{name: numbers}")
     x, y = _axis(x), _axis(y)
     mpl, (ax,) = canvas(None, (WIDTH - 0.5, 3.2))
-    rows: list[tuple[Any, ...]] = []
-    facts = []
+    rows, facts = list[tuple[Any, ...]](), list[str]()
     for number, (name, values) in enumerate(lines.items()):
         points = _points(_by_place(values, at), y)
         means = {place: float(seeds.mean()) for place, seeds in points.items()}
