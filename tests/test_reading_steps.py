@@ -84,7 +84,7 @@ def test_digits_of_mnist_geometry_stay_as_they_are(optdigits: Digits) -> None:
 def test_each_step_has_a_name_and_a_picture() -> None:
     digitized = digitize(seven())
     assert list(digitized.steps) == ["picture", *(name for name in STEPS if name not in UNUSUAL)]
-    assert repr(digitized).startswith("Digitized(steps=picture, sheet only, grey, ")
+    assert repr(digitized) == f"Digitized(steps={', '.join(digitized.steps)})"
     assert all(step.dtype == np.uint8 and step.ndim == 2 for step in digitized.steps.values())
     assert digitized.steps["grey"].shape == SIZE[::-1]
     assert np.array_equal(digitized.steps["bright ink"], 255 - digitized.steps["grey"])
@@ -258,7 +258,7 @@ def test_steps_that_do_not_exist_or_must_be_done_are_named() -> None:
     for words in ({"skip": ["centered"]}, {"add": ["centered"]}):
         with pytest.raises(ValueError, match="unknown step 'centered'; did you mean 'centred'"):
             digitize(seven(), **words)
-    with pytest.raises(ValueError, match="the step '28 x 28' makes the pixels; it is always done"):
+    with pytest.raises(ValueError, match="^the step '28 x 28' makes the pixels; it is always done"):
         digitize(seven(), skip=["28 x 28"])
 
 
@@ -284,7 +284,9 @@ def test_the_steps_of_every_kind_of_picture_are_as_they_were(optdigits: Digits) 
     lines = Path(__file__).with_name("reading_steps.tsv").read_text("utf-8").splitlines()
     for row, wanted in zip(found, (line.split("\t") for line in lines), strict=True):
         assert row[:3] == wanted[:3], text
-        if row is not found[0]:
+        if row is found[0]:
+            assert row == wanted
+        else:
             assert np.abs(np.array(row[3:], float) - np.array(wanted[3:], float)).max() < 0.2, text
 
 
