@@ -1,5 +1,6 @@
 """Predictions: whatever a digit comes as, its probabilities are the same."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,6 @@ def picture() -> Image.Image:
     paper = Image.new("L", (90, 120), 255)
     ImageDraw.Draw(paper).line([(45, 20), (45, 100)], fill=0, width=10)
     return paper
-
-
-class NamedFile:
-    """Be a path that is neither text nor a pathlib.Path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __fspath__(self) -> str:
-        return str(self.path)
 
 
 FORMS = {
@@ -120,7 +111,8 @@ def test_pictures_and_files_are_cleaned_up_first(
 ) -> None:
     path = tmp_path / "one.png"
     picture.save(path)
-    forms = [picture, path, str(path), NamedFile(path)]
+    (entry,) = os.scandir(tmp_path)  # a path that is neither text nor a pathlib.Path
+    forms = [picture, path, str(path), entry]
     predictions = predict(model, forms)
     for prediction in [*predictions, *(predict(model, form) for form in forms)]:
         assert (prediction.pixels * 255).int().tolist() == digitize(picture).pixels.tolist()

@@ -14,7 +14,7 @@ from digitlab.reading.paper import draw_strokes, pen_strokes, photograph
 from digitlab.reading.predict import Prediction, predict
 from digitlab.reading.steps import STEPS, UNUSUAL, digitize
 from digitlab.reading.strokes import stroke_width
-from studies.kinds import KINDS, accuracy, cleaned, pictures, usual_way
+from studies.kinds import KINDS, accuracy, cleaned, pictures
 
 SIZE = (150, 200)
 STROKES = [(40, 50), (110, 50), (60, 160)]  # a seven
@@ -72,13 +72,6 @@ def test_every_kind_of_picture_becomes_the_same_digit(picture: Image.Image) -> N
     centre = mass.sum(axis=1) @ np.arange(28), mass.sum(axis=0) @ np.arange(28)
     assert centre == pytest.approx((14, 14), abs=0.6)
     assert pixels.max() > 200
-
-
-def test_digits_of_mnist_geometry_stay_as_they_are(optdigits: Digits) -> None:
-    images = optdigits.test.images[:50].numpy()
-    alike = [likeness(digitize(Image.fromarray(image)).pixels, image) for image in images]
-    assert min(alike) > 0.8
-    assert sum(alike) / 50 > 0.95
 
 
 def test_each_step_has_a_name_and_a_picture() -> None:
@@ -258,7 +251,9 @@ def test_steps_that_do_not_exist_or_must_be_done_are_named() -> None:
     for words in ({"skip": ["centered"]}, {"add": ["centered"]}):
         with pytest.raises(ValueError, match="unknown step 'centered'; did you mean 'centred'"):
             digitize(seven(), **words)
-    with pytest.raises(ValueError, match="^the step '28 x 28' makes the pixels; it is always done"):
+    with pytest.raises(
+        ValueError, match=r"^the step '28 x 28' makes the pixels; it is always done"
+    ):
         digitize(seven(), skip=["28 x 28"])
 
 
@@ -298,12 +293,6 @@ def test_digits_of_mnist_pass_nearly_unchanged(handwriting: Digits) -> None:
     model = pretrained()
     through = [cleaned(picture) for picture in pictures(split, "MNIST")]
     assert accuracy(model, through, labels) >= accuracy(model, raw, labels) - 0.006
-
-
-def test_photos_are_read_much_better_than_the_usual_way(handwriting: Digits) -> None:
-    split = handwriting.valid.sample(4, seed=1)
-    usual = [usual_way(picture) for picture in pictures(split, "photo, squared")]
-    assert accuracy(pretrained(), usual, split.labels.tolist()) < 0.5
 
 
 def test_it_is_quick_enough_for_a_pad_and_for_a_photo(handwriting: Digits) -> None:
