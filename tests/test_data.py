@@ -252,6 +252,7 @@ def test_embedded_digits_say_where_they_come_from(optdigits):
     assert "CC BY 4.0" in optdigits.licence
     assert "Alpaydin" in optdigits.notes
     assert "<td>test</td><td>300</td>" in optdigits._repr_html_()
+    assert "<caption>Digits(&#x27;optdigits&#x27;, train=1197" in optdigits._repr_html_()
 
 
 def test_embedded_digits_look_like_mnist_on_the_average(optdigits, mnist):
@@ -370,6 +371,9 @@ def test_load_by_writer_takes_their_file(alone, trusted, monkeypatch):
     sha256 = hashlib.sha256(content).hexdigest()
     monkeypatch.setitem(idx.SOURCES["mnist"].sha256, idx.WRITERS_FILE, sha256)
     digits = load("mnist", trusted, by="writer")
+    path.write_bytes(content[:-1])
+    with pytest.raises(ValueError, match=idx.WRITERS_FILE):
+        load("mnist", trusted, by="writer")
     path.unlink()
     assert (len(digits.train), len(digits.valid)) == (50_000, 10_000)
     assert not set(digits.train.writers.tolist()) & set(digits.valid.writers.tolist())

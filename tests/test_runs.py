@@ -210,7 +210,7 @@ def test_a_small_file_holds_half_precision_and_nothing_to_resume(
     run: Run, digits: Digits, tmp_path: Path
 ) -> None:
     whole = run.save(tmp_path / "whole.pt").stat().st_size
-    small = run.save(tmp_path / "sub" / "small.pt", small=True)
+    small = run.save(tmp_path / "sub" / "deep" / "small.pt", small=True)
     assert small.stat().st_size < 2.5 * n_parameters(run.model) < whole / 5
     loaded = load_run(small)
     assert torch.equal(weights(loaded.model), weights(run.model).half().float())
