@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import pickle
 import platform
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -21,6 +21,7 @@ from digitlab import checkpoint
 from digitlab.augment import Augment
 from digitlab.checkpoint import State
 from digitlab.data import Digits, Split, load
+from digitlab.files import place_for, written
 from digitlab.inference import evaluate
 from digitlab.models import n_parameters
 from digitlab.names import Registry, unknown
@@ -107,36 +108,17 @@ class Run:
             "weights": _halved(weights) if small else weights,
             "state": None if small else self.state,
         }
-        path = _place_for(path)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                torch.save(content, file)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-        return path
+        packed = io.BytesIO()
+        torch.save(content, packed)
+        with written(path) as file:
+            file.write(packed.getbuffer())
+        return Path(path).expanduser()
 
     def __repr__(self) -> str:
         return f"Run({', '.join(f'{key}={value!r}' for key, value in self.summary().items())})"
 
     def _repr_html_(self) -> str:
         return html_table(list(self.summary().items()), caption=f"Run of {self.recipe.name}")
-
-
-def _place_for(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file that can be written, and make its folder."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be written ({error.strerror}); name another file"
-        ) from None
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is a folder or a device, so no run can be kept there")
-    return path
 
 
 def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -230,9 +212,9 @@ def train(  # noqa: PLR0913
         Interrupted: by Ctrl-C or the stop button; its `run` holds what was learned so far, and the
             file `out` what was learned up to the last whole epoch.
     """
-    if out:
-        _place_for(out)  # else the first epoch would be lost
-    begun = load_run(resume) if resume else None
+    if out is not None:
+        place_for(out)  # else the first epoch would be lost
+    begun = None if resume is None else load_run(resume)
     digits = digits or load(begun.data if begun else "auto")
     if begun:
         _check_same(begun, recipe, digits, seed, epochs)
@@ -339,7 +321,7 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
     """
     if weights not in ("last", "best"):
         raise unknown("choice of weights", weights, ["last", "best"])
-    path = Path(path)
+    path = Path(path).expanduser()
     content = _read(path)
     try:
         content = _upgraded(content) if content["version"] == 1 else content

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "digitlab"
 # A module imports from the lines above its own, and from none beside it.
 LAYERS = (
-    "geometry names tables",
+    "files geometry names tables",
     "augment idx metrics models reading.opened reading.paper",
     "data reading.light recipes",
     "checkpoint inference reading.strokes",
