@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from digitlab.runs import Run, load_run
 RESULTS = Path(__file__).with_name("results")
 WEIGHTS = Path(__file__).with_name("weights")
 MEMBERS = ("best", "member", "member-1", "member-2", "member-3")  # of the shipped ensemble
+EACH_ROW = {"recipe": str, "data": str, "seed": int, "n_train": int}  # what each result holds
 
 
 def results(folder: str | os.PathLike[str] = RESULTS, *, study: str = "*") -> list[dict[str, Any]]:
@@ -52,14 +54,29 @@ def stored(name: str) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> Iterable[dict[str, Any]]:
-    """Read the whole lines of a JSON lines file; a line cut short by a kill is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    """Read the results in a JSON lines file.
+
+    A line cut short by a kill is left out; one of another kind is left out with a warning.
+    """
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is not None:
+            yield row
+        elif not line.startswith(b"{") or line.endswith(b"}"):
+            said = f"line {number} of {path.name} is no result of a training and is left out"
+            warnings.warn(said, stacklevel=2)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """Return the result in a line, or None where there is none."""
+    try:
+        row = json.loads(line.decode())
+        known = all(isinstance(row[name], kind) for name, kind in EACH_ROW.items())
+        judged = [row[name] for name in ("test_accuracy", "valid_accuracy") if name in row]
+        return row if known and judged and 0 <= min(judged) <= max(judged) <= 1 else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def pretrained(name: str = "best") -> nn.Module:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import json
 import os
 import platform
 import statistics
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from digitlab.data import Digits, load
+from digitlab.files import hold, written
 from digitlab.measured import RESULTS, WEIGHTS, pretrained_ensemble, read_rows
 from digitlab.names import Registry
 from digitlab.recipes import RECIPES, Recipe, document_recipes
@@ -120,26 +124,36 @@ def study(
     if n_seeds < 1:
         raise ValueError(f"a study takes at least 1 seed, not {n_seeds}")
     path = results / f"{name}.jsonl"
-    done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
-    for data in plan.data:
-        digits: Digits | None = None
-        for seed, one in product(range(n_seeds), plan.what):
-            if (one.name, data, seed) in done:
-                continue
-            digits = digits or load(data, by=plan.by)
-            trained = plan.train(one, digits, seed=seed)
-            if isinstance(trained, Run):
-                if data == "mnist" and seed < plan.ships:
-                    ship(trained, weights, written_by=f"python -m studies study {name}")
-                trained = trained.summary()
-            row = trained | where_and_when(one.threads)
-            append(path, row)
-            yield row
+    with _alone(path):
+        done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
+        for data in plan.data:
+            digits: Digits | None = None
+            for seed, one in product(range(n_seeds), plan.what):
+                if (one.name, data, seed) in done:
+                    continue
+                digits = digits or load(data, by=plan.by)
+                trained = plan.train(one, digits, seed=seed)
+                if isinstance(trained, Run):
+                    if data == "mnist" and seed < plan.ships:
+                        ship(trained, weights, written_by=f"python -m studies study {name}")
+                    trained = trained.summary()
+                row = trained | where_and_when(one.threads)
+                append(path, row)
+                yield row
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a file of results to one study at a time; two would train the same and double it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        if not hold(file):
+            raise ValueError(f"another process writes {path.name}; wait until its study ends")
+        yield
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
     """Add one JSON line in one write; a line that a kill cut short is ended first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         file.seek(0, os.SEEK_END)
         if file.tell():
@@ -155,24 +169,27 @@ def ship(run: Run, folder: Path, *, written_by: str) -> None:
     command = written_by
     if run.recipe == RECIPES.get(run.recipe.name):
         command = f"digitlab train {run.recipe.name} --data {run.data} --seed {run.seed}"
-    path = run.save(folder / f"{run.recipe.name}{number}.pt", small=True)
-    _compress(path)
+    path = folder / f"{run.recipe.name}{number}.pt"
+    with TemporaryDirectory() as aside:
+        packed = _packed(run.save(Path(aside) / path.name, small=True))
     card = run.summary() | {
         "command": command,
         "written_by": written_by,
         "versions": versions(),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(packed).hexdigest(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with written(path) as file, written(path.with_suffix(".json")) as card_file:
+        file.write(packed)
+        card_file.write((json.dumps(card, indent=1) + "\n").encode())
 
 
-def _compress(path: Path) -> None:
+def _packed(path: Path) -> bytes:
     """Pack a file of torch.save anew, a tenth smaller; torch.load reads it as before."""
-    with zipfile.ZipFile(path) as archive:
-        parts = [(part, archive.read(part)) for part in archive.infolist()]
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for part, content in parts:
-            archive.writestr(part, content, zipfile.ZIP_DEFLATED)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(packed, "w") as smaller:
+        for part in archive.infolist():
+            smaller.writestr(part, archive.read(part), zipfile.ZIP_DEFLATED)
+    return packed.getvalue()
 
 
 def summary_table(rows: list[dict[str, Any]]) -> str:
@@ -208,4 +225,5 @@ def write_readme(path: Path, table: str) -> None:
     _, end, after = rest.partition("<!-- /results -->")
     if not (mark and end):
         raise ValueError(f"{path.name} has no lines <!-- results --> and <!-- /results -->")
-    path.write_text(f"{before}{mark}{table}\n{end}{after}", encoding="utf-8")
+    with written(path) as file:
+        file.write(f"{before}{mark}{table}\n{end}{after}".encode())

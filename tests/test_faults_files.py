@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,11 @@ from typing import IO
 import pytest
 
 from digitlab.files import place_for, written
-from digitlab.runs import load_run, train
+from digitlab.measured import results
+from digitlab.recipes import RECIPES, build_model
+from digitlab.runs import Run, load_run, train
+from digitlab.trainer import History
+from studies.study import ship
 
 
 def left(folder: Path) -> list[str]:
@@ -21,6 +26,10 @@ def left(folder: Path) -> list[str]:
 def write(path: Path, content: bytes = b"new") -> None:
     with written(path) as file:
         file.write(content)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def fail(file: IO[bytes], error: BaseException) -> None:
@@ -115,3 +124,65 @@ def test_what_a_kill_left_is_swept_and_what_another_process_writes_is_not(tmp_pa
         writer.kill()
     write(path)
     assert left(tmp_path) == ["run.pt", mine.name]
+
+
+# --- Results written by several, and by others -------------------------------------------------
+
+ROW = {"recipe": "a", "data": "b", "seed": 0, "n_train": 5, "test_accuracy": 0.5}
+FOREIGN = [
+    *(b"3", b"null", b"[]", b'"text"', b"{}", b"\xff\xfe\x00", b"PK\x03\x04", b"[" * 5000),
+    *(json.dumps({k: v for k, v in ROW.items() if k != key}).encode() for key in ROW),
+    *(json.dumps(ROW | {key: None}).encode() for key in ROW),
+    *(json.dumps(ROW | {"test_accuracy": score}).encode() for score in (float("nan"), "1", 2)),
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN)
+def test_a_foreign_line_among_the_results_is_left_out_and_named(
+    line: bytes, tmp_path: Path
+) -> None:
+    good = json.dumps(ROW).encode()
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join([good, line, good, b'{"recipe": "cut', b""]))
+    with pytest.warns(UserWarning, match="^line 2 of a.jsonl is no result") as said:
+        assert results(tmp_path) == [ROW, ROW]
+    assert len(said) == 1
+
+
+STUDY = """
+import sys; from pathlib import Path
+from studies.study import STUDIES, Study, study
+from digitlab.recipes import RECIPES
+
+def train(recipe, digits, seed):
+    print("trains", flush=True); sys.stdin.readline()
+    return {"recipe": recipe.name, "data": digits.name, "seed": seed, "n_train": 5,
+            "test_accuracy": 0.5}
+
+STUDIES["slow"] = Study((RECIPES["tiny"],), ("optdigits",), train=train)
+folder = Path(sys.argv[1])
+print(len(list(study("slow", n_seeds=2, results=folder, weights=folder))))
+"""
+
+
+def test_two_studies_at_once_do_not_double_a_row(tmp_path: Path) -> None:
+    command, pipe = [sys.executable, "-c", STUDY, str(tmp_path)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "trains\n"
+        second = subprocess.run(command, capture_output=True, text=True, input="\n\n")
+        assert "ValueError: another process writes slow.jsonl; wait until" in second.stderr
+        assert first.communicate("\n\n")[0] == "trains\n2\n"
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "0\n"
+    assert [row["seed"] for row in results(tmp_path)] == [0, 1]
+
+
+def test_a_kill_while_weights_ship_leaves_those_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "tiny.pt")
+    write(tmp_path / "tiny.json")
+    monkeypatch.setattr(os, "replace", interrupt)
+    run = Run(RECIPES["tiny"], build_model("tiny"), History(), "mnist", {}, 0, 1)
+    with pytest.raises(KeyboardInterrupt):
+        ship(run, tmp_path, written_by="a test")
+    assert [(tmp_path / name).read_bytes() for name in left(tmp_path)] == [b"new", b"new"]

@@ -22,7 +22,7 @@ from studies.study import MEMBER, NARROW
 
 
 def store(folder: Path, *accuracies: float, name: str = "two-conv-tiny") -> None:
-    row = {"recipe": "two-conv", "data": "tiny", "n_train": 500}
+    row = {"recipe": "two-conv", "data": "tiny", "seed": 0, "n_train": 500}
     rows = [row | {"seed": seed, "test_accuracy": a} for seed, a in enumerate(accuracies)]
     others = [row | {"recipe": "tiny", "test_accuracy": 0.1}, row | {"data": "mnist"}]
     others[1]["test_accuracy"] = 0.2
@@ -95,7 +95,8 @@ def test_results_judged_by_validation_are_returned_where_they_are_asked_for(
     tmp_path: Path,
 ) -> None:
     store(tmp_path, 0.9)
-    (tmp_path / "tricks.jsonl").write_text('{"recipe": "fast: as it is", "valid_accuracy": 0.9}\n')
+    row = {"recipe": "fast: as it is", "data": "tiny", "seed": 0, "n_train": 5}
+    (tmp_path / "tricks.jsonl").write_text(json.dumps(row | {"valid_accuracy": 0.9}))
     assert [row["recipe"] for row in results(tmp_path)] == ["two-conv", "tiny", "two-conv"]
     assert [row["recipe"] for row in results(tmp_path, study="tricks")] == ["fast: as it is"]
 
