@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PARTS = ("digitlab", "studies", "tools", "tests", "notebooks", "pyproject.toml")
 TESTS = {  # where they are not those of the module's own name
     "trainer": "trainer checkpoint",
-    "plans": "trainer",
+    "plans": "trainer checkpoint",
     "reading.light": "reading_steps",
     "reading.strokes": "reading_steps",
     "show.figure": "figure",
