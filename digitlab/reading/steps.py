@@ -111,4 +111,4 @@ def _shown(values: np.ndarray) -> np.ndarray:
     """Return a step as uint8 (H, W)."""
     if values.ndim == 3:
         values = luminance(values)
-    return values if values.dtype == np.uint8 else rounded(values.clip(0, 1) * 255)
+    return values if values.dtype == np.uint8 else rounded(values * 255)
