@@ -29,7 +29,6 @@ def sheet(figure: Figure) -> np.ndarray:
 
 def test_a_grid_is_one_image_with_a_label_over_each_digit(tiny):
     figure = dl.plot_digits(tiny, n=20)
-
     assert texts(figure) == [str(i % 10) for i in range(20)]
     assert figure.alt == "20 digits: " + ", ".join(texts(figure)) + "."
     assert np.array_equal(sheet(figure)[-28:, -28:], tiny.images[19])
@@ -38,35 +37,26 @@ def test_a_grid_is_one_image_with_a_label_over_each_digit(tiny):
 
 def test_a_grid_takes_other_titles(tiny):
     figure = dl.plot_digits(tiny[:2], titles=["Ada", "Emmy"], title="Two")
-
-    assert texts(figure) == ["Ada", "Emmy"]
-    assert figure.alt == "Two: Ada, Emmy."
+    assert (texts(figure), figure.alt) == (["Ada", "Emmy"], "Two: Ada, Emmy.")
     assert not any(texts(dl.plot_digits(tiny[:5], titles=[""] * 5)))
 
 
 def test_a_wrong_prediction_is_framed_and_named(tiny):
     predictions = tiny.labels.clone()
     predictions[4] = 9
-
     figure = dl.plot_digits(tiny, n=10, predictions=predictions)
-
     assert texts(figure)[3:6] == ["3", "4→9", "5"]
-    assert [box.get_xy() for box in frames(figure)] == [(4 * 30 - 0.5, figure_top(figure))]
+    top = sheet(figure).shape[0] - 28 - 0.5
+    assert [box.get_xy() for box in frames(figure)] == [(4 * 30 - 0.5, top)]
     assert figure.alt == "9 of 10 digits read correctly; wrong: 4 read as 9."
     assert figure.header == ["position", "label", "read as"]
     assert figure.rows[4] == (4, 4, 9)
 
 
-def figure_top(figure: Figure) -> float:
-    return sheet(figure).shape[0] - 28 - 0.5
-
-
 def test_a_grid_shows_the_probability_of_what_is_read(tiny):
     probabilities = torch.full((40, 10), 0.02)
     probabilities[torch.arange(40), tiny.labels] = 0.82
-
     figure = dl.plot_digits(tiny, n=3, probabilities=probabilities)
-
     assert texts(figure) == ["0  82 %", "1  82 %", "2  82 %"]
     assert figure.rows[1] == (1, 1, 1, 0.82)
     assert figure.title == "3 of 3 digits read correctly"
@@ -78,28 +68,17 @@ def test_a_grid_shows_the_probability_of_what_is_read(tiny):
     assert always_two.title == "0 of 1 digit read correctly"
 
 
-def test_a_split_shorter_than_n_is_shown_whole_and_a_long_one_up_to_50(tiny, optdigits):
-    assert dl.plot_digits(tiny[:3], n=100).title == "3 digits"
-    assert dl.plot_digits(optdigits.test).title == "50 digits"
-
-
-def test_ten_thousand_digits_in_one_grid_are_refused_with_a_way_out():
+def test_a_short_split_is_shown_whole_a_long_one_up_to_50_and_more_than_300_are_refused():
     many = Split(torch.zeros(301, 28, 28, dtype=torch.uint8), torch.zeros(301).long())
-
+    shown = [dl.plot_digits(split, **n).title for split, n in ((many[:3], {"n": 100}), (many, {}))]
+    assert shown == ["3 digits", "50 digits"]
+    assert dl.plot_digits(many, n=300).title == "300 digits"
     with pytest.raises(ValueError, match=r"not 301; .* split\.sample\(100\)"):
         dl.plot_digits(many, n=10_000)
-    assert dl.plot_digits(many, n=300).title == "300 digits"
-
-
-@pytest.mark.parametrize("name", ["titles", "predictions", "probabilities"])
-def test_what_belongs_to_other_digits_is_refused(tiny, name):
-    with pytest.raises(ValueError, match=f"3 {name} do not fit 40 digits"):
-        dl.plot_digits(tiny, **{name: torch.zeros(3, 10)})
 
 
 def test_classes_stand_in_rows_of_their_own_up_to_the_last(tiny):
     figure = dl.plot_classes(tiny.only(0, 3), columns=2)
-
     shown = ~sheet(figure)[1::29].mask.all(axis=1)  # the first pixel row of each class
     assert shown.tolist() == [True, False, False, True]
     assert np.array_equal(sheet(figure)[-28:, 30:], tiny.images[13])
@@ -111,9 +90,7 @@ def test_classes_stand_in_rows_of_their_own_up_to_the_last(tiny):
 def test_a_gallery_of_100_digits_is_small_and_quick(optdigits):
     split, probabilities = optdigits.train[:100], torch.full((100, 10), 0.1)
     start = time.process_time()
-
     png = dl.plot_digits(split, n=100, probabilities=probabilities).png()
-
     assert len(png) < 60_000
     assert time.process_time() - start < 2  # about 0.3 s on an idle machine
 
@@ -124,25 +101,14 @@ def test_a_gallery_of_100_digits_is_small_and_quick(optdigits):
 def test_one_digit_shows_every_pixel_value():
     image = torch.zeros(28, 28, dtype=torch.uint8)
     image[2, 5] = 200
-
     figure = dl.plot_digit(image, 7)
-
     assert len(texts(figure)) == 784
     assert texts(figure)[2 * 28 + 5] == "200"
     assert figure.title == "28 x 28 pixels of a 7"
     assert "ink in rows 2 to 2 and columns 5 to 5; 100% of the pixels are 0" in figure.alt
 
-
-def test_one_digit_of_a_split_shows_hundredths(tiny):
     assert texts(dl.plot_digit(torch.tensor([[[0.0, 0.534, 1.0]]]))) == ["0", ".53", "1"]
-    assert texts(dl.plot_digit(*tiny[0], values=False)) == []
-
-
-def test_what_is_no_single_digit_is_refused(tiny):
-    with pytest.raises(ValueError, match=r"not \(40, 28, 28\); for several use plot_digits"):
-        dl.plot_digit(tiny.images)
-    with pytest.raises(ValueError, match="1 of these 3 pixels are not numbers"):
-        dl.plot_digit(torch.tensor([[0.0, math.nan, 1.0]]))
+    assert texts(dl.plot_digit(image, values=False)) == []
 
 
 # --- Classes ----------------------------------------------------------------------------------
@@ -151,24 +117,19 @@ def test_what_is_no_single_digit_is_refused(tiny):
 def test_averages_are_means_and_variances_of_pixels():
     images = torch.zeros(3, 28, 28, dtype=torch.uint8)
     images[1], images[2] = 255, 51
-
-    figure = dl.plot_averages(Split(images, torch.tensor([3, 3, 1])), variance=True)
-
+    split = Split(images, torch.tensor([3, 3, 1]))
+    figure = dl.plot_averages(split, variance=True)
     average, variance = (np.nanmax(ax.images[0].get_array()) for ax in figure.axes)
     assert (average, variance) == (0.5, 0.25)
     assert figure.rows[3] == (3, 2, 0.5, 0.25)
     assert texts(figure)[:4] == ["no 0", "1", "no 2", "3"]
     words = "the 3 has the most ink, the 1 the least; the 3 varies most, the 1 least."
     assert figure.alt.endswith(words)
-
-
-def test_averages_speak_of_variance_where_they_show_it(tiny):
-    assert "varies" not in dl.plot_averages(tiny).alt
+    assert "varies" not in dl.plot_averages(split).alt
 
 
 def test_counts_are_bars_from_zero_with_their_numbers(tiny):
     figure = dl.plot_counts(tiny[:25])
-
     (ax,) = figure.axes
     assert [bar.get_height() for bar in ax.patches] == [3] * 5 + [2] * 5
     assert texts(figure) == ["3"] * 5 + ["2"] * 5
@@ -181,7 +142,6 @@ def test_counts_are_bars_from_zero_with_their_numbers(tiny):
 
 def test_augmented_digits_stand_right_of_the_original(tiny):
     figure = dl.plot_augment(tiny, lambda images: 1 - images, n=2, columns=2)
-
     assert np.allclose(sheet(figure)[1:29, :28], tiny.images[0] / 255)
     assert np.allclose(sheet(figure)[1:29, 30:58], 1 - tiny.images[0] / 255)
     assert [box.get_x() for box in frames(figure)] == [-0.5, -0.5]
@@ -195,21 +155,34 @@ def test_augmented_digits_stand_right_of_the_original(tiny):
 
 def test_augmentation_that_draws_randomly_is_repeatable_and_leaves_the_generator(tiny):
     before = torch.get_rng_state()
-
     one, same, other = (sheet(dl.plot_augment(tiny, torch.rand_like, seed=s)) for s in (0, 0, 1))
-
     assert np.array_equal(one, same, equal_nan=True)
     assert not np.array_equal(one, other, equal_nan=True)
     assert torch.equal(torch.get_rng_state(), before)
 
 
+THREE = torch.zeros(3, 10)
+
+
 @pytest.mark.parametrize(
-    ("augment", "words"),
+    ("plot", "words"),
     [
-        (lambda images: images[:, 0], "augment must return the shape it got"),
-        (lambda images: images * math.nan, "augmented pixels are not numbers"),
+        *(
+            (lambda tiny, name=name: dl.plot_digits(tiny, **{name: THREE}), f"3 {name} do not fit")
+            for name in ("titles", "predictions", "probabilities")
+        ),
+        (
+            lambda tiny: dl.plot_digit(tiny.images),
+            r"not \(40, 28, 28\); for several use plot_digits",
+        ),
+        (lambda _: dl.plot_digit(torch.tensor([[0, math.nan]])), "1 of these 2 pixels are not num"),
+        (lambda tiny: dl.plot_augment(tiny, lambda x: x[:, 0]), "must return the shape it got"),
+        (
+            lambda tiny: dl.plot_augment(tiny, lambda x: x * math.nan),
+            "augmented pixels are not num",
+        ),
     ],
 )
-def test_augmentation_that_breaks_the_pixels_is_refused(tiny, augment, words):
+def test_what_makes_no_figure_is_refused_in_one_sentence(tiny, plot, words):
     with pytest.raises(ValueError, match=words):
-        dl.plot_augment(tiny, augment)
+        plot(tiny)

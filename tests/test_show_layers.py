@@ -21,9 +21,7 @@ def texts(figure):
 def test_every_model_shows_its_first_weights(name):
     model = build_model(name)
     first = next(p for p in model.parameters() if p.ndim > 1)
-
     figure = dl.plot_weights(model, n=4, columns=2)
-
     assert texts(figure) == ["0", "1", "2", "3"]
     shown = figure.axes[0].images[0].get_array().compressed()
     assert np.allclose(np.sort(shown), first[:4].detach().flatten().sort().values)
@@ -35,9 +33,7 @@ def test_every_model_shows_its_first_weights(name):
 def test_weights_of_a_linear_layer_lie_on_the_pixels():
     weights = torch.zeros(2, 784)
     weights[1, 28 * 3 + 5] = 0.5
-
     figure = dl.plot_weights(weights, titles=["a", "b"])
-
     sheet = figure.axes[0].images[0].get_array()
     row, column = np.unravel_index(sheet.filled(0).argmax(), sheet.shape)
     assert (sheet.shape[0] - 28 + 3, 30 + 5) == (row, column)
@@ -47,24 +43,9 @@ def test_weights_of_a_linear_layer_lie_on_the_pixels():
 
 def test_colours_of_weights_are_balanced_around_zero_and_explained():
     (image,) = dl.plot_weights(torch.linspace(-1, 0.2, 1568).view(2, 784)).axes[0].images
-
     low, high = image.get_clim()
     assert low == -high
     assert f"blue: {low:.2g}, yellow: {high:.2g}" in image.axes.get_title()
-
-
-@pytest.mark.parametrize(
-    ("weights", "words"),
-    [
-        (nn.ReLU(), "no linear layer and no convolution"),
-        (torch.zeros(3, 7), r"shape \(3, 7\) make no figure"),
-        (torch.zeros(3, 2, 5, 5), r"weight\[:, :1\]"),
-        (torch.full((3, 784), math.nan), "2352 of these 2352 weights are not numbers"),
-    ],
-)
-def test_weights_that_make_no_figure_are_refused(weights, words):
-    with pytest.raises(ValueError, match=words):
-        dl.plot_weights(weights)
 
 
 # --- Features ---------------------------------------------------------------------------------
@@ -73,9 +54,7 @@ def test_weights_that_make_no_figure_are_refused(weights, words):
 def test_feature_maps_are_tiles_on_one_scale():
     maps = torch.zeros(1, 3, 8, 8)
     maps[0, 1], maps[0, 2] = 1, 2
-
     figure = dl.plot_features(maps)
-
     (image,) = figure.axes[0].images
     assert image.get_clim() == (0, 2)
     assert sorted(set(image.get_array().compressed().tolist())) == [0, 1, 2]
@@ -85,7 +64,6 @@ def test_feature_maps_are_tiles_on_one_scale():
 
 def test_neurons_are_bars():
     figure = dl.plot_features(torch.tensor([[0.5, -1.0, 0.0]]))
-
     assert [bar.get_height() for bar in figure.axes[0].patches] == [0.5, -1, 0]
     assert figure.rows == [(0, 0.5), (1, 1.0), (2, 0.0)]
     assert figure.alt == (
@@ -97,7 +75,6 @@ def test_neurons_are_bars():
 def test_many_neurons_are_one_shape_and_signed_maps_are_balanced():
     (many,) = dl.plot_features(torch.linspace(-1, 1, 200)).axes[0].patches
     assert np.allclose(many.get_data().values, np.linspace(-1, 1, 200))
-
     (image,) = dl.plot_features(torch.linspace(-1, 0.2, 300).view(1, 300, 1, 1)).axes[0].images
     assert image.get_clim()[0] == -image.get_clim()[1]
     assert image.axes.get_title().startswith("300 feature maps of 1 x 1, the first 256\n")
@@ -105,16 +82,20 @@ def test_many_neurons_are_one_shape_and_signed_maps_are_balanced():
 
 
 @pytest.mark.parametrize(
-    ("output", "words"),
+    ("plot", "given", "words"),
     [
-        (torch.zeros(5, 3, 8, 8), r"of 5 digits; pass that of one: output\[:1\]"),
-        (torch.zeros(1, 0), "neither feature maps"),
-        (torch.full((1, 4), math.inf), "4 of these 4 outputs are not numbers"),
+        (dl.plot_weights, nn.ReLU(), "no linear layer and no convolution"),
+        (dl.plot_weights, torch.zeros(3, 7), r"shape \(3, 7\) make no figure"),
+        (dl.plot_weights, torch.zeros(3, 2, 5, 5), r"weight\[:, :1\]"),
+        (dl.plot_weights, torch.full((3, 784), math.nan), "2352 of these 2352 weights are not num"),
+        (dl.plot_features, torch.zeros(5, 3, 8, 8), r"of 5 digits; pass that of one: output\[:1\]"),
+        (dl.plot_features, torch.zeros(1, 0), "neither feature maps"),
+        (dl.plot_features, torch.full((1, 4), math.inf), "4 of these 4 outputs are not numbers"),
     ],
 )
-def test_outputs_that_make_no_figure_are_refused(output, words):
+def test_what_makes_no_figure_is_refused(plot, given, words):
     with pytest.raises(ValueError, match=words):
-        dl.plot_features(output)
+        plot(given)
 
 
 # --- Map --------------------------------------------------------------------------------------
@@ -122,28 +103,21 @@ def test_outputs_that_make_no_figure_are_refused(output, words):
 
 def test_digits_stand_in_the_map_as_themselves(tiny):
     figure = dl.plot_map(tiny.images, tiny.labels)
-
     assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [4] * 10
     assert figure.title == "40 digits by PCA"
     assert "of variance" in figure.axes[0].get_xlabel()
 
 
 def test_t_sne_is_repeatable(tiny):
-    first, second = (dl.plot_map(*few(tiny), method="tsne") for _ in range(2))
-
-    assert first.rows == second.rows != dl.plot_map(*few(tiny)).rows
+    few = tiny.images[:12], tiny.labels[:12]
+    first, second = (dl.plot_map(*few, method="tsne") for _ in range(2))
+    assert first.rows == second.rows != dl.plot_map(*few).rows
     assert first.title == "12 digits by t-SNE"
-
-
-def few(split):
-    return split.images[:12], split.labels[:12]
 
 
 def test_points_in_the_plane_are_drawn_as_they_are():
     points = torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0]])
-
     figure = dl.plot_map(points, torch.tensor([1, 1, 4, 9]))
-
     assert figure.rows[2] == (4, 5.0, 5.0)
     assert figure.alt == (
         "4 digits in the plane: 50 % of them lie next to one of their own class; "
