@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import math
+import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from digitlab import idx
 from digitlab.recipes import DOCUMENTS, RECIPES, Recipe, document_recipes
@@ -190,7 +195,8 @@ def _one_of(names: Sequence[str]) -> str:
 
 KNOWN = f"{_one_of(idx.NAMES)}; auto is mnist, or optdigits where there is no network"
 DATA: dict[str, Any] = {"default": "auto", "metavar": "NAME", "help": f"{KNOWN} (default: auto)"}
-RUN = {"metavar": "FILE", "help": "a run kept by train --out"}
+FILE: dict[str, Any] = {"metavar": "FILE", "type": os.path.expanduser}
+RUN = FILE | {"help": "a run kept by train --out"}
 COMMANDS: Commands = {
     recipes: {"name": {"nargs": "?", "metavar": "NAME", "help": "show this one whole"}},
     data: {
@@ -208,8 +214,8 @@ COMMANDS: Commands = {
         "--epochs": {"type": int, "metavar": "N", "help": "in place of the recipe's"},
         "--seed": {"type": int, "metavar": "S", "help": "of weights and order (default: 0)"},
         "--precision": {"metavar": "P", "help": "in place of the recipe's: float32 or bfloat16"},
-        "--out": {"metavar": "FILE", "help": "keep the run here, after each epoch"},
-        "--resume": {"metavar": "FILE", "help": "go on with a training kept by --out"},
+        "--out": FILE | {"help": "keep the run here, after each epoch"},
+        "--resume": FILE | {"help": "go on with a training kept by --out"},
     },
     evaluate: {
         "file": RUN,
@@ -218,7 +224,7 @@ COMMANDS: Commands = {
     },
     predict: {
         "file": RUN,
-        "images": {"nargs": "+", "metavar": "IMAGE", "help": "picture files, one digit each"},
+        "images": FILE | {"nargs": "+", "metavar": "IMAGE", "help": "pictures, one digit each"},
     },
     draw: {
         "--port": {"type": int, "default": 8866, "metavar": "N", "help": "default 8866; 0 for any"},
@@ -228,9 +234,17 @@ COMMANDS: Commands = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Raise what is wrong with a call, in place of leaving Python."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise ValueError(message)
+
+
 def parser(prog: str, about: str, commands: Commands) -> argparse.ArgumentParser:
     """Return the parser of some commands, which explain themselves by their docstrings."""
-    top = argparse.ArgumentParser(prog=prog, description=about)
+    top = Parser(prog=prog, description=about)
     below = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     as_json = {"action": "store_true", "help": "print one JSON document and nothing else"}
     for work, options in commands.items():
@@ -244,20 +258,75 @@ def parser(prog: str, about: str, commands: Commands) -> argparse.ArgumentParser
 
 
 def run(top: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Run one command; return 0, or 1 where a check failed or Ctrl-C came, or 2 for a mistake."""
-    args, status = top.parse_args(arguments), 0
+    """Run one command; return 0, or 1 where a check failed or Ctrl-C came, or 2 for a mistake.
+
+    Who reads the answer may close it half read. What a terminal cannot show is written as a number.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
+        try:
+            return _answered(top, sys.argv[1:] if arguments is None else arguments)
+        finally:
+            print(end="", flush=True)  # what cannot be written is known here, and not at the end
+    except BrokenPipeError:
+        _close_unwritable()
+        return 0
+    except OSError as error:
+        _close_unwritable()
+        _tell(f"{top.prog}: the answer cannot be written ({error.strerror})")
+        return 2
+
+
+def _answered(top: argparse.ArgumentParser, words: Sequence[str]) -> int:
+    """Do what the words ask for, and print what comes of it."""
+    as_json = "--json" in words
+    try:
+        if any(re.fullmatch("(--[^=]*=)?", word) for word in words):
+            raise ValueError(f"an argument is empty: {shlex.join(words)}; put a name there")
+        args, status = top.parse_args(words), 0
+        as_json = args.json
         answer, text = args.work(args)
     except FailedError as failed:
         (answer, text), status = failed.answer, 1
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"{top.prog}: {error}", file=sys.stderr)
-        return 2
+        answer, text, status = {"error": str(error)}, "", 2
     except KeyboardInterrupt:
-        print(f"{top.prog}: interrupted", file=sys.stderr)
-        return 1
-    print(json.dumps(answer) if args.json else text)
+        answer, text, status = {"error": "interrupted"}, "", 1
+    if not text:
+        _tell(f"{top.prog}: {answer['error']}")
+    if as_json:
+        print(json.dumps(_finite(answer), allow_nan=False))
+    elif text:
+        print(text)
     return status
+
+
+def _finite(answer: Any) -> Any:
+    """Return the answer without the numbers that JSON does not have."""
+    if isinstance(answer, dict):
+        return {key: _finite(value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [_finite(value) for value in answer]
+    return None if isinstance(answer, float) and not math.isfinite(answer) else answer
+
+
+def _tell(mistake: str) -> None:
+    with suppress(OSError):  # the status tells it, too
+        print(mistake, file=sys.stderr)
+
+
+def _close_unwritable() -> None:
+    """Let what could not be written go nowhere, or Python would try again at its end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from digitlab.cli import Answer, Commands, parser, run
+from digitlab.cli import FILE, Answer, Commands, parser, run
 from digitlab.measured import results
 from digitlab.tables import text_table
 from studies import bench as benches
@@ -64,11 +64,12 @@ COMMANDS: Commands = {
     study: {
         "name": {"metavar": "NAME", "help": ", ".join(studies.STUDIES)},
         "--seeds": {"type": int, "default": 3, "metavar": "N", "help": "0 to N-1 (default: 3)"},
-        "--readme": {"metavar": "FILE", "help": "put the table of results there"},
+        "--readme": FILE | {"help": "put the table of results there"},
     },
     bench: {
         "name": {"metavar": "NAME", "help": f"{', '.join(benches.BENCHES)}, or all"},
-        "--folder": {"help": "reading: your own pictures, labelled in manifest.csv"},
+        "--folder": FILE
+        | {"metavar": "FOLDER", "help": "reading: your own pictures, labelled in manifest.csv"},
     },
 }
 

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
+from PIL import Image, ImageDraw
 
+from digitlab import cli
+from digitlab.data import Digits
 from digitlab.files import place_for, written
 from digitlab.measured import results
-from digitlab.recipes import RECIPES, build_model
+from digitlab.recipes import RECIPES, Recipe, build_model
 from digitlab.runs import Run, load_run, train
 from digitlab.trainer import History
-from studies.study import ship
+from studies.__main__ import COMMANDS as MEASURING
+from studies.__main__ import main as studies
+from studies.study import STUDIES, Study, ship, study
+from tools.__main__ import COMMANDS as MAKING
+from tools.__main__ import main as tools
+
+
+def seven() -> bytes:
+    paper, packed = Image.new("L", (80, 80), 255), io.BytesIO()
+    ImageDraw.Draw(paper).line([(20, 15), (60, 15), (35, 65)], fill=0, width=8)
+    paper.save(packed, "png")
+    return packed.getvalue()
+
+
+PICTURE, PIPE = seven(), subprocess.PIPE
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a run that has learned nothing."""
+    run = Run(RECIPES["tiny"], build_model("tiny"), History(), "mnist", {}, 0, 1)
+    return run.save(tmp_path_factory.mktemp("model") / "run.pt")
 
 
 def left(folder: Path) -> list[str]:
@@ -104,6 +132,7 @@ def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time
+from digitlab import cli
 from digitlab.files import written
 with written(sys.argv[1]) as file:
     file.write(b"half"); file.flush()
@@ -148,32 +177,36 @@ def test_a_foreign_line_among_the_results_is_left_out_and_named(
     assert len(said) == 1
 
 
-STUDY = """
-import sys; from pathlib import Path
-from studies.study import STUDIES, Study, study
-from digitlab.recipes import RECIPES
+SLOW = """
+import sys
+from pathlib import Path
+from digitlab.files import hold
 
-def train(recipe, digits, seed):
-    print("trains", flush=True); sys.stdin.readline()
-    return {"recipe": recipe.name, "data": digits.name, "seed": seed, "n_train": 5,
-            "test_accuracy": 0.5}
-
-STUDIES["slow"] = Study((RECIPES["tiny"],), ("optdigits",), train=train)
-folder = Path(sys.argv[1])
-print(len(list(study("slow", n_seeds=2, results=folder, weights=folder))))
+with Path(sys.argv[1]).open("ab") as file:
+    print(hold(file), flush=True)
+    sys.stdin.readline()
 """
 
 
-def test_two_studies_at_once_do_not_double_a_row(tmp_path: Path) -> None:
-    command, pipe = [sys.executable, "-c", STUDY, str(tmp_path)], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "trains\n"
-        second = subprocess.run(command, capture_output=True, text=True, input="\n\n")
-        assert "ValueError: another process writes slow.jsonl; wait until" in second.stderr
-        assert first.communicate("\n\n")[0] == "trains\n2\n"
-    assert subprocess.run(command, capture_output=True, text=True).stdout == "0\n"
-    assert [row["seed"] for row in results(tmp_path)] == [0, 1]
+def test_two_studies_at_once_do_not_double_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(recipe: Recipe, digits: Digits, *, seed: int) -> dict[str, Any]:
+        with pytest.raises(ValueError, match=r"another process writes one\.jsonl; wait until its"):
+            next(another)
+        return ROW | {"recipe": recipe.name, "data": digits.name, "seed": seed}
+
+    one = Study((RECIPES["tiny"],), ("optdigits",), train=judged)
+    monkeypatch.setitem(STUDIES, "one", one)
+    first, another = (study("one", n_seeds=1, results=tmp_path, weights=tmp_path) for _ in range(2))
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "one.jsonl")]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"True\n"
+        with pytest.raises(ValueError, match=r"another process writes one\.jsonl; wait until its"):
+            next(study("one", results=tmp_path, weights=tmp_path))
+        other.communicate(b"\n")
+    assert len(list(first)) == len(results(tmp_path)) == 1
 
 
 def test_a_kill_while_weights_ship_leaves_those_that_were_there(
@@ -186,3 +219,151 @@ def test_a_kill_while_weights_ship_leaves_those_that_were_there(
     with pytest.raises(KeyboardInterrupt):
         ship(run, tmp_path, written_by="a test")
     assert [(tmp_path / name).read_bytes() for name in left(tmp_path)] == [b"new", b"new"]
+
+
+# --- What a command prints, and where ----------------------------------------------------------
+
+FULL = Path("/dev/full")
+
+
+def digitlab(*words: str | bytes, **streams: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "digitlab", *words], **streams)
+
+
+@pytest.mark.parametrize("words", [("recipes",), ("recipes", "--json"), ("--help",), ("no",)])
+def test_a_closed_pipe_is_quiet(words: tuple[str, ...]) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with digitlab(*words, stdout=writes, stderr=PIPE) as command:
+        os.close(writes)
+        said = command.communicate()[1]
+    assert b"Traceback" not in said
+    assert b"Exception" not in said
+    assert command.returncode == (2 if words == ("no",) else 0)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no full device")
+def test_a_full_disk_is_told_in_one_sentence() -> None:
+    with FULL.open("wb") as full:
+        with digitlab("recipes", stdout=full, stderr=PIPE) as command:
+            said = command.communicate()[1]
+        assert said == b"digitlab: the answer cannot be written (No space left on device)\n"
+        assert command.returncode == 2
+        with digitlab("recipes", "none", "--json", stdout=PIPE, stderr=full) as command:
+            answer = json.loads(command.communicate()[0])
+        assert answer["error"].startswith("unknown recipe 'none'")
+        assert command.returncode == 2
+
+
+def test_a_terminal_that_cannot_show_a_name_shows_it_as_numbers(
+    tmp_path: Path, model_file: Path
+) -> None:
+    shown = {"\N{SNOWMAN}.png": "\\u2603.png"}
+    if sys.platform == "linux":  # elsewhere a name is text
+        shown["\udcff.png"] = "\\udcff.png"
+    for name in shown:
+        (tmp_path / name).write_bytes(PICTURE)
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    words = ("predict", str(model_file), *shown)
+    with digitlab(*words, cwd=tmp_path, env=ascii_only, stdout=PIPE, stderr=PIPE) as command:
+        out, err = command.communicate()
+    assert (command.returncode, err) == (0, b"")
+    assert [line.split()[0] for line in out.decode().splitlines()[2:]] == list(shown.values())
+
+
+PRESS = """
+import os, signal, sys
+from digitlab.__main__ import main
+
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+wanted = sys.argv.pop(1)
+sys.meta_path.insert(0, CtrlC())
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can press Ctrl-C there")
+@pytest.mark.parametrize("module", ["digitlab.cli", "digitlab.recipes", "digitlab.data", "torch"])
+def test_ctrl_c_while_importing_is_quiet(module: str) -> None:
+    command = [sys.executable, "-c", PRESS, module, "evaluate", "no.pt"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) in ((-signal.SIGINT, ""), (1, "digitlab: interrupted\n"))
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *words: str, status: int) -> Any:
+    """Run a command; return all of its standard output, which is one JSON document."""
+    assert cli.main([*words, "--json"]) == status
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["nonsense"], [], ["train", "--epochs", "many"], ["predict"], ["recipes", "none"]),
+        *(["train", "plain-mlp", "--out="], ["data", ""], ["predict", "run.pt", ""]),
+    ],
+)
+def test_a_mistake_is_a_document_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(as_json(capsys, *words, status=2)) == ["error"]
+
+
+def test_numbers_that_json_lacks_are_null(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = {"nan": math.nan, "both": [math.inf, (-math.inf, 1.5)]}
+    monkeypatch.setattr(cli, "_recipe", lambda recipe: lost)
+    found = as_json(capsys, "recipes", "tiny", status=0)
+    assert found == {"nan": None, "both": [None, [None, 1.5]]}
+
+
+def commands() -> Iterator[tuple[Any, str, str]]:
+    """Yield each argument that takes a name or a file, in each of the command lines."""
+    for main, known in ((cli.main, cli.COMMANDS), (studies, MEASURING), (tools, MAKING)):
+        for command, options in known.items():
+            for option, settings in options.items():
+                if "action" not in settings:
+                    yield main, command.__name__, option if option.startswith("-") else ""
+
+
+@pytest.mark.parametrize(("main", "command", "option"), list(commands()))
+def test_an_empty_argument_is_refused(
+    main: Any, command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([option, ""], [f"{option}="]) if option else ([""],):
+        assert main([command, *words]) == 2
+        assert "an argument is empty" in capsys.readouterr().err
+
+
+def test_the_bad_one_of_many_pictures_is_named(
+    tmp_path: Path, model_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "good.png").write_bytes(PICTURE)
+    Image.new("L", (80, 80), 255).save(tmp_path / "blank.png")
+    for bad, said in (
+        (tmp_path / "blank.png", "'blank.png': there is no ink"),
+        (tmp_path / "no.png", "there is no file 'no.png'"),
+        (tmp_path, f"{tmp_path.name!r} is a folder"),
+    ):
+        words = ("predict", str(model_file), str(tmp_path / "good.png"), str(bad))
+        assert as_json(capsys, *words, status=2)["error"].startswith(said)
+
+
+@pytest.mark.parametrize("option", ["--resume", "--out"])
+def test_the_command_line_finds_a_home(
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run.pt").write_text("no run")
+    words = ["train", "plain-mlp", "--data", "optdigits", option, "~/run.pt", "--seed", "-1"]
+    said = as_json(capsys, *words, status=2)["error"]
+    assert said.startswith("run.pt is not a saved run" if option == "--resume" else "a seed is")
+    assert left(tmp_path) == ["run.pt"]

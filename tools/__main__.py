@@ -56,15 +56,19 @@ def mutants(args: argparse.Namespace) -> Answer:
     return rows, text(rows)
 
 
-WHICH: dict[str, Any] = {"nargs": "*", "type": Path, "help": "default: all in notebooks/"}
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+WHICH: dict[str, Any] = {"nargs": "*", "type": _path, "help": "default: all in notebooks/"}
 COMMANDS: Commands = {
     notebooks: {
         "notebooks": WHICH,
-        "--out": {"type": Path, "default": Path("build"), "help": "folder of executed copies"},
+        "--out": {"type": _path, "default": Path("build"), "help": "folder of executed copies"},
         "--write": {"action": "store_true", "help": "write the outputs back; needs MNIST"},
         "--test": {"action": "store_true", "help": "test the notebooks with nbval"},
     },
-    figures: {"--out": {"type": Path, "default": Path("figures"), "help": "default: figures/"}},
+    figures: {"--out": {"type": _path, "default": Path("figures"), "help": "default: figures/"}},
     overview: {"notebooks": WHICH},
     mutants: {
         "modules": {"nargs": "+", "metavar": "MODULE", "help": "as metrics or show.figure"},

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from digitlab.data import Split, as_pixels
 from digitlab.geometry import SIZE
-from digitlab.inference import read_logits
+from digitlab.inference import need_logits, read_logits
 from digitlab.reading.opened import PictureOrPath
-from digitlab.reading.steps import digitize
+from digitlab.reading.steps import Digitized, digitize
 from digitlab.tables import html_table
 
 Steps = dict[str, np.ndarray]
@@ -64,7 +64,8 @@ def predict(
         One prediction for one digit, a list for many.
 
     Raises:
-        ValueError: for pixels of another shape or range, or a file that is no picture.
+        ValueError: for pixels of another shape or range, a file that is no picture, or a model
+            that does not return ten numbers for a digit.
     """
     if isinstance(images, Split):
         images = images.images[:, None]  # of a single digit, too, a batch
@@ -72,7 +73,9 @@ def predict(
     pixels, steps = _prepared(images if many else [images])
     if not steps:
         return []
-    probabilities = read_logits(model, pixels.split(250), len(pixels)).softmax(dim=1)
+    logits = read_logits(model, pixels.split(250), len(pixels))
+    need_logits(logits)
+    probabilities = logits.softmax(dim=1)
     most, digits = probabilities.max(dim=1)
     found = zip(digits.tolist(), most.tolist(), probabilities, pixels[:, 0], steps, strict=True)
     predictions = [Prediction(*facts) for facts in found]
@@ -99,12 +102,23 @@ def _one(image: object) -> tuple[Tensor, Steps]:
     if isinstance(image, Tensor | np.ndarray):
         return _as_floats(image[None]), {}
     if isinstance(image, str | os.PathLike | Image.Image):
-        digitized = digitize(image)
+        digitized = _digitized(image)
         return as_pixels(torch.from_numpy(digitized.pixels[None])), digitized.steps
     raise ValueError(
         f"a digit must be a tensor, an array, a Pillow image or a file name, not "
         f"{type(image).__name__}"
     )
+
+
+def _digitized(picture: PictureOrPath) -> Digitized:
+    """Clean a picture up; where that cannot be, say which file it is."""
+    try:
+        return digitize(picture)
+    except ValueError as error:
+        name = "" if isinstance(picture, Image.Image) else os.path.basename(os.fsdecode(picture))
+        if not name or name in str(error):
+            raise
+        raise ValueError(f"{name!r}: {error}") from None
 
 
 def _as_floats(images: Tensor | np.ndarray) -> Tensor:
@@ -117,6 +131,11 @@ def _as_floats(images: Tensor | np.ndarray) -> Tensor:
             "give larger pictures as Pillow images or files"
         )
     pixels = pixels.reshape(-1, SIZE, SIZE)
+    if pixels.dtype == torch.uint8 and len(pixels) and pixels.max() == 1:
+        raise ValueError(
+            "these pixels are 0 and 1 of 0 to 255, so all is black; multiply them by 255, or give "
+            "them as floats"
+        )
     pixels = as_pixels(pixels) if pixels.dtype == torch.uint8 else pixels.float()[:, None]
     if len(pixels) and not 0 <= pixels.min() <= pixels.max() <= 1:
         raise ValueError(
