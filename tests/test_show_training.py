@@ -22,7 +22,6 @@ def texts(figure: Figure) -> list[str]:
 
 def test_loss_and_accuracy_stand_side_by_side():
     figure = dl.plot_history(history(0.3, 0.1))
-
     assert [ax.get_title() for ax in figure.axes] == ["Loss", "Accuracy"]
     for ax in figure.axes:
         training, validation = ax.get_lines()
@@ -51,7 +50,6 @@ def test_alternative_text_says_how_the_curve_runs(losses, words):
 
 def test_accuracy_is_said_in_percent_and_is_better_when_it_rises():
     figure = dl.plot_history(history(0.5, 0.2, 0.3), metric="accuracy")
-
     assert figure.alt == (
         "Accuracy over 3 epochs. Training accuracy stays at 80.0 %; validation accuracy rises "
         "from 95.0 % to 98.0 % and falls after epoch 2 to 97.0 %."
@@ -70,52 +68,37 @@ def test_a_run_without_validation_is_told_beside_one_with_it():
     assert "validation" not in alone.alt
 
 
-def test_the_lowest_validation_loss_is_marked_where_the_curve_turns():
+def test_the_lowest_validation_loss_is_marked_where_the_curve_turns_and_gaps_are_explained():
     assert texts(dl.plot_history(history(0.3, 0.1, 0.2))) == ["lowest: epoch 2"]
     assert texts(dl.plot_history(history(0.3, 0.2, 0.1))) == []
-
-
-def test_gaps_in_a_curve_are_explained():
-    figure = dl.plot_history(history(0.3, math.nan))
-
-    titles = [ax.get_title() for ax in figure.axes]
-    assert titles[0] == "Loss (gaps: not a finite number)"
-    assert figure.axes[0].get_xlim()[1] > 2  # the epochs without a number stay in view
+    loss = dl.plot_history(history(0.3, math.nan)).axes[0]
+    assert loss.get_title() == "Loss (gaps: not a finite number)"
+    assert loss.get_xlim()[1] > 2  # the epochs without a number stay in view
 
 
 def test_runs_differ_by_more_than_colour():
     figure = dl.plot_history({"a": history(0.3), "b": history(0.2)}, metric="loss")
-
     lines = figure.axes[0].get_lines()
     assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 4
     legend = [text.get_text() for text in figure.mpl.legends[0].get_texts()]
     assert legend == ["a", "b", "training", "validation"]
     assert "A: validation loss is 0.3" in figure.alt
     assert "b: validation loss is 0.2" in figure.alt
-
-
-def test_more_runs_than_colours_still_differ():
     figure = dl.plot_history({str(i): history(0.3) for i in range(10)}, metric="loss")
-
-    lines = figure.axes[0].get_lines()
+    lines = figure.axes[0].get_lines()  # more than there are colours
     assert {line.get_label() for line in lines} == {"validation"}
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 10
 
 
 def test_seeds_are_a_band_around_their_mean():
     figure = dl.plot_history([history(0.3, 0.1), history(0.5, 0.2)], metric="loss")
-
     ax = figure.axes[0]
     validation, band = ax.get_lines()[1], ax.collections[1].get_paths()[0].vertices
     assert validation.get_ydata() == pytest.approx([0.4, 0.15])
     assert (band[:, 1].min(), band[:, 1].max()) == (0.1, 0.5)
     assert "(mean of 2 seeds, which end between 0.1 and 0.2)" in figure.alt
-
-
-def test_seeds_that_stopped_early_share_their_first_epochs():
-    figure = dl.plot_history([history(0.3, 0.1), history(0.5)], metric="loss")
-
-    assert figure.axes[0].get_lines()[1].get_xdata().tolist() == [1]
+    stopped_early = dl.plot_history([history(0.3, 0.1), history(0.5)], metric="loss")
+    assert stopped_early.axes[0].get_lines()[1].get_xdata().tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -135,17 +118,12 @@ def test_what_is_no_training_is_refused_in_one_sentence(call, words):
         call()
 
 
-def test_learning_rate_of_a_history_runs_over_epochs():
-    figure = dl.plot_lr(history(1, 1))
-
-    assert figure.alt == "Learning rate over 2 epochs: 0.1 at first, 0.1 at last."
-
-
 def test_learning_rate_starts_at_zero_and_says_where_it_is_highest():
     figure = dl.plot_lr([0.1, 0.3, 0.2])
-
     assert figure.axes[0].get_ylim()[0] == 0
     assert figure.axes[0].get_xlabel() == "step"
     assert figure.alt == (
         "Learning rate over 3 steps: 0.1 at first, 0.2 at last, highest at step 2 with 0.3."
     )
+    alt = dl.plot_lr(history(1, 1)).alt
+    assert alt == "Learning rate over 2 epochs: 0.1 at first, 0.1 at last."
