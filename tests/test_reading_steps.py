@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from digitlab.data import Digits
 from digitlab.measured import pretrained
+from digitlab.reading import light
 from digitlab.reading.paper import draw_strokes, pen_strokes, photograph
 from digitlab.reading.predict import Prediction, predict
 from digitlab.reading.steps import STEPS, UNUSUAL, digitize
@@ -89,6 +90,14 @@ def test_each_step_has_a_name_and_a_picture() -> None:
 def test_a_picture_without_ink_is_refused(paper: int, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="there is no ink in this picture"):
         digitize(Image.new("L", size, paper))
+
+
+def test_the_ink_decides_how_colours_are_mixed_even_on_speckled_paper() -> None:
+    colours = np.full((200, 200, 3), 180)
+    colours[..., 2] += np.random.default_rng(0).integers(-25, 26, (200, 200))
+    colours[90:96, 40:160, 0] -= 60  # a stroke of little more than a hundredth of the paper
+    levels = light.grey(colours.astype(np.uint8)).astype(float)
+    assert abs(levels[90:96, 40:160].mean() - levels[:80].mean()) > 20 * levels[:80].std()
 
 
 # --- What belongs to the digit ----------------------------------------------------------------
