@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from digitlab import idx
+from digitlab.formats import DamagedFileError
 from digitlab.geometry import N_CLASSES, SIZE, center_in_frame
 from digitlab.names import unknown
 from digitlab.tables import html_table
@@ -218,14 +219,15 @@ def load(
         name: "mnist", "fashion", "kmnist", "optdigits" (1 797 digits that come with scikit-learn
             and need no network), or "auto": what `$DIGITLAB_DIGITS` names, else MNIST where it is
             at hand or can be downloaded, else optdigits.
-        folder: where to look first for the files; then in `$DIGITLAB_DATA`, in `data/` of this
-            folder or the nearest parent, and in the user's cache, where downloads go.
+        folder: where the files lie; without it `$DIGITLAB_DATA`, else `data/` of this folder or
+            the nearest parent, then the user's cache, where downloads go.
         by: "digit" splits MNIST's 60 000 at random into 50 000 and 10 000, with equal shares of
             each class; "writer" keeps all digits of one writer on one side (QMNIST's label file
             must lie beside MNIST's files).
 
     Raises:
-        ValueError: for an unknown name, or a file that is damaged or is not what its name says.
+        ValueError: for an unknown name, a named folder without the data set, or a file that is
+            damaged or is not what its name says.
         OSError: where the files are nowhere and cannot be downloaded.
     """
     kind = "data set"
@@ -236,17 +238,15 @@ def load(
     if by not in idx.SPLITS:
         raise unknown("way to split", by, idx.SPLITS)
     if name == "optdigits":
-        return _load_optdigits(by)
+        return _load_optdigits(by, folder)
     if name != "auto":
         return _load_idx(name, idx.find(name, folder) or idx.download(name), by)
     found = idx.find("mnist", folder)
     try:
         return _load_idx("mnist", found or idx.download("mnist"), by)
     except OSError as error:
-        print(
-            f"MNIST is not at hand: {error}. Until then, here are the 1 797 embedded digits.",
-            file=sys.stderr,
-        )
+        instead = "Until then, here are the 1 797 embedded digits."
+        print(f"MNIST is not at hand: {error}. {instead}", file=sys.stderr)
         return _load_optdigits(by)
 
 
@@ -255,18 +255,23 @@ def _load_idx(name: str, found: idx.Found, by: str) -> Digits:
     source = idx.SOURCES[name]
     try:
         arrays = idx.read_all(name, found)
-    except idx.DamagedFileError:
+    except DamagedFileError:
         if found.kind != "cache":
             raise
         found = idx.download(name)  # replaces what is damaged
         arrays = idx.read_all(name, found)
     train = _split(arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"])
     test = _split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
+    in_order = idx.in_order(name, found, arrays)
     if by == "writer":
-        train, valid = _split_by_writer(name, found, train)
+        train, valid = _split_by_writer(name, found, in_order, train)
     else:
         train, valid = _set_aside(train, 10_000)
-    return Digits(name, train, valid, test, found.kind, source.licence, source.title)
+    notes = source.title
+    if found.container:
+        notes += f", from {found.container.title}: the published digits and labels, "
+        notes += "in their order" if in_order else "in another order, so other ones are set aside"
+    return Digits(name, train, valid, test, found.kind, source.licence, notes)
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
@@ -282,7 +287,9 @@ def _set_aside(split: Split, n: int) -> tuple[Split, Split]:
     return split.pick(~aside), split.pick(aside)
 
 
-def _split_by_writer(name: str, found: idx.Found, train: Split) -> tuple[Split, Split]:
+def _split_by_writer(
+    name: str, found: idx.Found, in_order: bool, train: Split
+) -> tuple[Split, Split]:
     """Part a sixth of the writers, with all their digits, from the others."""
     from sklearn.model_selection import GroupShuffleSplit
 
@@ -291,6 +298,11 @@ def _split_by_writer(name: str, found: idx.Found, train: Split) -> tuple[Split, 
         raise ValueError(
             f"load(by='writer') needs MNIST and QMNIST's file {idx.WRITERS_FILE}.gz beside it; "
             "it comes from github.com/facebookresearch/qmnist"
+        )
+    if not in_order:
+        raise ValueError(
+            "QMNIST's file tells the writers in the order of MNIST's files, and these digits stand "
+            "in another order; load them by='digit', or get MNIST's four files"
         )
     sha256 = idx.SOURCES[name].sha256[idx.WRITERS_FILE]
     table = idx.read_verified(path, idx.WRITERS_FILE, idx.WRITERS_SHAPE, sha256)
@@ -301,12 +313,17 @@ def _split_by_writer(name: str, found: idx.Found, train: Split) -> tuple[Split, 
     return train.pick(torch.from_numpy(kept)), train.pick(torch.from_numpy(aside))
 
 
-def _load_optdigits(by: str) -> Digits:
+def _load_optdigits(by: str, folder: str | os.PathLike[str] | None = None) -> Digits:
     """Bring scikit-learn's 8 x 8 digits to MNIST's geometry: 1 197 / 300 / 300."""
     from sklearn.datasets import load_digits
 
     if by == "writer":
         raise ValueError("the embedded digits do not say who wrote them; load MNIST by='writer'")
+    if folder is not None:
+        raise ValueError(
+            "the embedded digits lie in no folder; leave it out, or load 'mnist' from it, without "
+            "optdigits in DIGITLAB_DIGITS"
+        )
     table = load_digits()
     images = np.stack([center_in_frame(ink) for ink in _finer(table.images / 16)])
     rest, test = _set_aside(_split(images, table.target), 300)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "digitlab"
 # A module imports from the lines above its own, and from none beside it.
 LAYERS = (
-    "files geometry names tables",
+    "files formats geometry names plain tables",
     "augment idx metrics models reading.opened reading.paper",
     "data reading.light recipes",
     "checkpoint inference reading.strokes",
