@@ -67,42 +67,40 @@ def tiny_digits(tiny) -> Digits:
     return Digits("tiny", tiny, tiny[3:], tiny[:5], source="", licence="")
 
 
-@pytest.fixture
-def widgets(tiny, tiny_digits, result):
-    return {
-        "samples": SampleBrowser(tiny),
-        "confusion": ConfusionExplorer(tiny, result),
-        "layers": LayerExplorer(build_model("fast", seed=0), tiny),
-        "augment": AugmentExplorer(tiny),
-        "desk": TrainingDesk(tiny_digits),
-    }
-
-
 # --- All of them ------------------------------------------------------------------------------
 
 
-def test_each_shows_as_a_figure_with_the_texts_of_its_parts(widgets):
-    for widget in widgets.values():
-        bundle = widget._repr_mimebundle_()
-        alt = unescape(re.match(r'<img alt="([^"]*)" src="data:image/png', bundle["text/html"])[1])
-        assert "application/vnd.jupyter.widget-view+json" in bundle
-        assert len(bundle["text/html"]) < 80_000
-        texts = [text for text in shown(widget) if not text.startswith("Nothing is trained")]
-        assert texts
-        assert all(text in alt for text in texts)
+WIDGETS = {
+    "samples": lambda tiny, *_: SampleBrowser(tiny),
+    "confusion": lambda tiny, result, _: ConfusionExplorer(tiny, result),
+    "layers": lambda tiny, *_: LayerExplorer(build_model("fast", seed=0), tiny),
+    "augment": lambda tiny, *_: AugmentExplorer(tiny),
+    "desk": lambda _, __, digits: TrainingDesk(digits),
+}
 
 
-def test_every_control_has_a_visible_name(widgets):
-    def controls(widget):
-        yield from (widget,) if hasattr(widget, "description") else ()
-        for part in getattr(widget, "children", []):
-            yield from controls(part)
+def controls(widget: Widget):
+    yield from (widget,) if hasattr(widget, "description") else ()
+    for part in getattr(widget, "children", []):
+        yield from controls(part)
 
-    for widget in widgets.values():
-        names = [c.description for c in controls(widget) if not isinstance(c, HTML)]
-        assert names
-        assert all(names)
-        assert len(set(names)) == len(names)
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_each_names_its_controls_and_shows_as_a_figure_with_the_texts_of_its_parts(
+    name, tiny, result, tiny_digits
+):
+    widget = WIDGETS[name](tiny, result, tiny_digits)
+    names = [c.description for c in controls(widget) if not isinstance(c, HTML)]
+    assert names
+    assert all(names)
+    assert len(set(names)) == len(names)
+    bundle = widget._repr_mimebundle_()
+    alt = unescape(re.match(r'<img alt="([^"]*)" src="data:image/png', bundle["text/html"])[1])
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert len(bundle["text/html"]) < 80_000
+    texts = [text for text in shown(widget) if not text.startswith("Nothing is trained")]
+    assert texts
+    assert all(text in alt for text in texts)
 
 
 def test_a_slider_moves_to_the_nearest_value_inside():
@@ -157,9 +155,13 @@ def test_the_browser_shows_the_chosen_class_and_its_average(tiny):
     )
 
 
-def test_the_browser_enlarges_each_digit_with_its_values(tiny):
+def test_the_browser_begins_another_class_on_its_first_page_and_enlarges_each_digit(tiny):
     browser = SampleBrowser(tiny)
+    browser.page.value, browser.place.value = 2, 10
+    labels = ", ".join(map(str, tiny.labels[30:].tolist()))
+    assert shown(browser)[0] == f"Digits 31 to 40 of 40: {labels}."
     browser.digit.value = 7
+    assert (browser.page.value, browser.place.value, browser.position) == (1, 4, 37)
     seen = []
     for _ in sweep(browser.place):
         cells = re.findall(r"<td[^>]*>(\d+)</td>", browser._values.value)
@@ -167,15 +169,6 @@ def test_the_browser_enlarges_each_digit_with_its_values(tiny):
         assert shown(browser)[1].startswith(f"Position {browser.position}: 28 x 28 pixels of a 7")
         seen.append(browser.position)
     assert seen == [7, 17, 27, 37]
-
-
-def test_another_class_begins_on_its_first_page(tiny):
-    browser = SampleBrowser(tiny)
-    browser.page.value, browser.place.value = 2, 10
-    labels = ", ".join(map(str, tiny.labels[30:].tolist()))
-    assert shown(browser)[0] == f"Digits 31 to 40 of 40: {labels}."
-    browser.digit.value = 3
-    assert (browser.page.value, browser.place.value, browser.position) == (1, 4, 33)
 
 
 # --- ConfusionExplorer ------------------------------------------------------------------------
@@ -207,34 +200,28 @@ def test_the_explorer_finds_the_digits_of_a_choice(tiny, result):
         said = f"{count(len(positions), 'digit')}, {explorer.order.value}: "
         assert said in shown(explorer)[1] or not len(positions)
     assert len(positions) == 4
-
-
-def test_the_explorer_opens_on_the_most_frequent_mistake_and_frames_it(tiny, result):
-    explorer = ConfusionExplorer(tiny, result)
-    truth, read = explorer.truth.value, explorer.read_as.value
-    assert read == (truth + 1) % 10
-    assert shown(explorer)[0].endswith(f" Framed: a {truth} read as a {read}.")
-    explorer.truth.value, explorer.read_as.value = "all", 5
-    assert shown(explorer)[0].endswith(" Framed: any digit read as a 5.")
-    (box,) = explorer._all.axes[0].patches
-    assert box.get_bbox().bounds == (4.5, -0.5, 1, 10)
-
-
-def test_the_explorer_turns_pages_to_the_last_digit(tiny, result):
-    explorer = ConfusionExplorer(tiny, result)
-    explorer.truth.value = explorer.read_as.value = "all"
-    for _ in sweep(explorer.page):
-        pass
+    explorer.truth.value = "all"
+    explorer.page.value = explorer.page.max
     assert shown(explorer)[1].startswith("37 to 40 of ")
     explorer.kind.value = "right"
     assert shown(explorer)[1].startswith("1 to 12 of ")
 
 
-def test_an_empty_cell_is_said_to_be_empty(tiny, result):
+def test_the_explorer_opens_on_the_most_frequent_mistake_frames_it_and_says_what_is_empty(
+    tiny, result
+):
     explorer = ConfusionExplorer(tiny, result)
+    truth, read = explorer.truth.value, explorer.read_as.value
+    assert read == (truth + 1) % 10
+    assert shown(explorer)[0].endswith(f" Framed: a {truth} read as a {read}.")
     explorer.kind.value = "right"
-    cell = f"a {explorer.truth.value} read as a {explorer.read_as.value}, right only"
+    cell = f"a {truth} read as a {read}, right only"
     assert shown(explorer)[1] == f"There is no digit here: {cell}."
+    explorer.kind.value = "right and wrong"
+    explorer.truth.value, explorer.read_as.value = "all", 5
+    assert shown(explorer)[0].endswith(" Framed: any digit read as a 5.")
+    (box,) = explorer._all.axes[0].patches
+    assert box.get_bbox().bounds == (4.5, -0.5, 1, 10)
 
 
 def test_a_result_without_mistakes_shows_all_digits_and_a_wrong_one_is_refused(tiny, result):
@@ -266,21 +253,22 @@ def test_every_layer_shows_its_filters_and_what_it_makes(tiny):
     assert explorer.snapshot().alt.startswith("Layer 4. Position 0, a 0: ")
 
 
-def dense() -> nn.Module:
+def test_every_digit_goes_through_a_model_that_stays_as_it_is_and_whose_errors_come_out(tiny):
     torch.manual_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 3), nn.Dropout())
-
-
-def test_every_digit_goes_through_the_layer_and_the_model_stays_as_it_is(tiny):
-    model = dense().train()
-    explorer, outputs = LayerExplorer(model, tiny[:12]), set()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 3), nn.Dropout()).train()
+    explorer, outputs = LayerExplorer(model, tiny[:4]), set()
     assert shown(explorer)[1].startswith("Weights of 3 neurons: images of 28 x 28")
     for position in sweep(explorer.position):
         digit, _, output = shown(explorer)
-        assert digit.startswith(f"Position {position:.0f}, a {position % 10:.0f}: ")
+        assert digit.startswith(f"Position {position:.0f}, a {position:.0f}: ")
         outputs.add(output)
-    assert len(outputs) == 12
+    assert len(outputs) == 4
     assert all(layer.training for layer in model)
+    model[1] = nn.Linear(5, 10)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        explorer.position.value = 1
+    with pytest.raises(ValueError, match="holds no layers"):
+        LayerExplorer(nn.Flatten(), tiny)
 
 
 def test_filters_are_shown_for_each_input_of_a_convolution(tiny):
@@ -295,20 +283,11 @@ def test_filters_are_shown_for_each_input_of_a_convolution(tiny):
     assert channel == 2
 
 
-def test_an_error_of_the_model_comes_out_and_one_without_layers_is_refused(tiny):
-    explorer = LayerExplorer(model := dense(), tiny)
-    model[1] = nn.Linear(5, 10)
-    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        explorer.position.value = 1
-    with pytest.raises(ValueError, match="holds no layers"):
-        LayerExplorer(nn.Flatten(), tiny)
-
-
 # --- AugmentExplorer --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Augment)])
-def test_each_slider_sets_its_amount_and_the_line_of_code(tiny, name):
+def test_each_slider_sets_its_amount_and_the_line_of_code_and_draws_again(tiny, name):
     explorer = AugmentExplorer(tiny)
     for slider in explorer.amounts.values():
         slider.value = 0
@@ -324,13 +303,9 @@ def test_each_slider_sets_its_amount_and_the_line_of_code(tiny, name):
     assert line == explorer.code
     assert words.startswith(f"{line}. Augmentation of 5 digits (0, 1, 2, 3, 4)")
     assert "change by 0.00" not in words
-
-
-def test_draw_again_draws_the_same_amounts_anew(tiny):
-    explorer = AugmentExplorer(tiny)
-    code, drawn = explorer.code, explorer._digits.value
+    drawn = explorer._digits.value
     explorer.again.click()
-    assert explorer.code == code
+    assert explorer.code == line
     assert explorer._digits.value != drawn
 
 
@@ -354,6 +329,11 @@ def usual(digits: Digits) -> Trainer:
     return trainer
 
 
+def switched(desk: TrainingDesk) -> tuple[bool, ...]:
+    """Say which of Start, Pause and Stop are off."""
+    return desk.start.disabled, desk.pause.disabled, desk.stop.disabled
+
+
 def same_weights(one: nn.Module, other: nn.Module) -> bool:
     pairs = zip(one.parameters(), other.parameters(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
@@ -364,17 +344,12 @@ async def until(true) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_desk_trains_nothing_by_itself(tiny_digits):
+def test_a_desk_trains_nothing_by_itself_and_each_recipe_brings_its_settings(tiny_digits):
     desk = TrainingDesk(tiny_digits)
-    assert desk.model is None
-    assert len(desk.history) == 0
+    assert (desk.model, len(desk.history)) == (None, 0)
     assert desk.status == "Nothing is trained yet: choose the settings, then press Start."
-    assert (desk.start.disabled, desk.pause.disabled, desk.stop.disabled) == (False, True, True)
+    assert switched(desk) == (False, True, True)
     assert desk.snapshot().alt == "Training over 1 epoch: nothing is trained yet."
-
-
-def test_each_recipe_brings_its_settings_which_can_be_changed(tiny_digits):
-    desk = TrainingDesk(tiny_digits)
     for name in sweep(desk.recipe):
         recipe = RECIPES[name]
         assert (desk.lr.value, desk.batch_size.value) == (recipe.lr, recipe.batch_size)
@@ -489,7 +464,7 @@ def test_buttons_work_in_another_thread_as_jupyterlab_clicks_them_while_paused_t
         assert desk._task.cancelled()
         assert desk._task.get_loop() is asyncio.get_running_loop()
         assert desk.pause.description == "Pause"
-        assert (desk.start.disabled, desk.pause.disabled, desk.stop.disabled) == (False, True, True)
+        assert switched(desk) == (False, True, True)
 
     asyncio.run(main())
 
