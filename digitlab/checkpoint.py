@@ -17,6 +17,7 @@ from digitlab.data import Split
 
 Loader = DataLoader[tuple[Tensor, Tensor]]
 State = dict[str, Any]  # plain values and tensors
+Augment = Callable[[Tensor], Tensor]
 PARTS = ("scheduler", "model", "averaged", "optimizer")  # the first tells version 1
 PLANNED = {"epochs", "digits", "batch_size", "seed", "smoothing", "average", "precision"}
 SPEED = ("foreach", "fused", "capturable")  # of an optimizer: these change nothing else
@@ -33,7 +34,7 @@ class Training(Protocol):
     scheduler: torch.optim.lr_scheduler.LRScheduler | None
     best_weights: dict[str, Tensor] | None
     schedule: Callable[..., Any] | None
-    augment: Callable[[Tensor], Tensor] | None
+    augment: Augment | None
     teacher: nn.Module | None
     batch_size: int
     seed: int

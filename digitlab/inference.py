@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from digitlab.data import Split, batches
+from digitlab.geometry import N_CLASSES
 from digitlab.metrics import accuracy
 from digitlab.names import unknown
 
@@ -56,7 +57,8 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
     """Judge a model on every digit of a split; its mode is put back afterwards.
 
     Raises:
-        ValueError: for an empty split, or something else.
+        ValueError: for an empty split, or something else; for a model of other classes, or one
+            whose weights are not numbers.
     """
     if not isinstance(split, Split) or not len(split):
         raise ValueError("a model is judged by a split such as digits.test, with a digit or more")
@@ -66,8 +68,29 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 250) -> Result
 
 def judge(logits: Tensor, labels: Tensor) -> Result:
     """Compare logits float (N, 10) with the truth, int64 (N,)."""
+    need_logits(logits)
     loss = F.cross_entropy(logits, labels, reduction="sum").item() / len(labels)
     return Result(logits, labels, loss, accuracy(logits, labels))
+
+
+def need_logits(logits: Tensor) -> None:
+    """Refuse what is no answer to "which digit": other shapes than (N, 10), and no numbers.
+
+    Raises:
+        ValueError: saying what came.
+    """
+    if logits.ndim != 2 or logits.shape[1] != N_CLASSES:
+        shape = ("N", *logits.shape[1:])
+        raise ValueError(
+            f"there are {N_CLASSES} classes of digits, so a model returns logits (N, {N_CLASSES}), "
+            f"but this one returned ({', '.join(map(str, shape))})"
+        )
+    bad = int((~logits.isfinite()).any(dim=1).sum())
+    if bad:
+        raise ValueError(
+            f"for {bad} of {len(logits)} digits this model returns no numbers (NaN or infinite): "
+            "its training has diverged; train it anew with a lower learning rate"
+        )
 
 
 @torch.no_grad()
@@ -76,13 +99,13 @@ def read_logits(model: nn.Module, images: Iterable[Tensor], n_images: int) -> Te
 
     Dropout and batch norm are switched to evaluation, and each layer's mode is put back.
     """
-    device = next(model.parameters(), torch.empty(0)).device
+    weights = next(model.parameters(), torch.empty(0))
     modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
     logits, start = torch.empty(0), 0
     try:
         for batch in images:
-            found: Tensor = model(batch.to(device)).float().cpu()
+            found: Tensor = model(batch.to(weights)).float().cpu()
             if len(batch) == n_images:
                 return found
             if not start:  # one place for all: many small tensors would break up the memory

@@ -134,6 +134,9 @@ def compare(run: Run) -> Comparison:
     from scipy.stats import t
 
     what = f"{run.recipe.name} on {run.data}"
+    if not run.finished:
+        done = f"only {len(run.history)} of {run.epochs} epochs were trained"
+        return Comparison("unknown", f"{done}, so it cannot be compared with whole runs of {what}")
     rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
     same = [row["test_accuracy"] for row in rows]
     n = len(same)

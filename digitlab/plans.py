@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from digitlab.checkpoint import Augment, Training
 from digitlab.data import Split, batches
 from digitlab.geometry import N_CLASSES
 from digitlab.inference import read_logits
 from digitlab.names import unknown
 
-Augment = Callable[[Tensor], Tensor]
 NEEDS_VALID = "choosing the best epoch needs a valid split: fit(train, valid, ...)"
 
 
@@ -34,6 +36,8 @@ def check_settings(train: Split, valid: Split | None, epochs: int, patience: int
             raise ValueError(f"{name} must be a Split such as digits.{name}, not {found}")
         if not len(split):
             raise ValueError(f"the {name} split is empty; give it at least one digit")
+    _need_whole("the number of epochs", epochs)
+    _need_whole("patience", patience or 1)
     if epochs < 1:
         raise ValueError(f"training takes at least 1 epoch, not {epochs}")
     if patience is not None and patience < 1:
@@ -42,13 +46,60 @@ def check_settings(train: Split, valid: Split | None, epochs: int, patience: int
         raise ValueError(NEEDS_VALID)
 
 
-def check_tools(model: nn.Module, augment: Augment | None, train: Split) -> None:
-    """Try augmentation and model on two digits; random numbers stay as they are."""
+def check_tools(training: Training, train: Split) -> None:
+    """Refuse what cannot teach the model, and try it on two digits; random numbers stay."""
+    if not torch.is_grad_enabled():
+        raise ValueError("gradients are switched off here (torch.no_grad); train outside of it")
+    _need_whole("the batch size", training.batch_size)
+    if train.images.max() == 1:
+        raise ValueError("these images are 0 and 1 of 0 to 255, so all is black: multiply by 255")
+    if not 0 <= training.smoothing <= 1:
+        raise ValueError(f"smoothing is a share of each label, 0 to 1, not {training.smoothing}")
+    if training.schedule is not None and not callable(training.schedule):
+        named = repr(training.schedule)
+        raise ValueError(f"schedule is a function such as dl.one_cycle, and not {named}")
+    _check_optimizer(training.optimizer, training.model)
     images, _ = next(iter(batches(train[:2])))
     with torch.random.fork_rng():
-        if augment:
-            _check_augment(augment, images.to(next(model.parameters(), images).device))
-        _check_model(model, images)
+        if training.augment:
+            _check_augment(training.augment, images.to(next(training.model.parameters()).device))
+        _check_model("model", training.model, images)
+        if training.teacher:
+            _check_model("teacher", training.teacher, images)
+        _check_last_batch(training, images[:1], len(train))
+
+
+def _need_whole(name: str, number: object) -> None:
+    if not isinstance(number, Integral):
+        raise ValueError(f"{name} is a whole number, not {number!r}")
+
+
+def _check_optimizer(optimizer: Optimizer, model: nn.Module) -> None:
+    """Refuse one that would change other weights than the model's, or none."""
+    weights = {id(weight) for weight in model.parameters()}
+    held = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise ValueError("LBFGS computes each batch several times, which this loop does not do")
+    if any(id(weight) not in weights for weight in held):
+        raise ValueError(
+            "the optimizer holds weights of another model: make it from the parameters() of the "
+            "model that is trained"
+        )
+    if not any(weight.requires_grad for weight in held):
+        raise ValueError("the optimizer holds frozen weights only, so nothing would be learned")
+
+
+def _check_last_batch(training: Training, image: Tensor, n_train: int) -> None:
+    """Try a last batch of one digit, which batch norm may not be able to take."""
+    if training.batch_size != 1 and n_train % max(2, training.batch_size) != 1:
+        return
+    try:
+        copy.deepcopy(training.model).train()(image.to(next(training.model.parameters()).device))
+    except ValueError as error:
+        raise ValueError(
+            f"the last batch has 1 digit of {n_train}, too few for this model ({error}); choose "
+            f"another batch size than {training.batch_size}"
+        ) from None
 
 
 def _check_augment(augment: Augment, images: Tensor) -> None:
@@ -65,7 +116,7 @@ def _check_augment(augment: Augment, images: Tensor) -> None:
     )
 
 
-def _check_model(model: nn.Module, images: Tensor) -> None:
+def _check_model(name: str, model: nn.Module, images: Tensor) -> None:
     try:
         shape = read_logits(model, [images], len(images)).shape
         found = "" if shape == (len(images), N_CLASSES) else f"it returned {tuple(shape)}"
@@ -73,6 +124,6 @@ def _check_model(model: nn.Module, images: Tensor) -> None:
         found = f"{type(error).__name__}: {error}".splitlines()[0]
     if found:
         raise ValueError(
-            "the model must take images (N, 1, 28, 28) and return logits (N, 10), but with "
+            f"the {name} must take images (N, 1, 28, 28) and return logits (N, 10), but with "
             f"N={len(images)}: {found}"
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from digitlab.names import Registry, unknown
+from digitlab.plain import make_plain
 from digitlab.tables import html_table
 
 if TYPE_CHECKING:  # torch takes seconds, and a list of recipes does without it
@@ -76,6 +77,9 @@ class Recipe:
     use_valid: bool = False
     states: tuple[str, ...] = ()
     claim: float | None = None
+
+    def __post_init__(self) -> None:
+        make_plain(self, "a recipe")
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings().items())

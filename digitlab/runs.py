@@ -25,6 +25,7 @@ from digitlab.files import place_for, written
 from digitlab.inference import evaluate
 from digitlab.models import n_parameters
 from digitlab.names import Registry, unknown
+from digitlab.plain import make_plain, plain
 from digitlab.recipes import RECIPES, Recipe, build_model
 from digitlab.tables import html_table
 from digitlab.trainer import SCHEDULES, History, Interrupted, Trainer
@@ -64,6 +65,9 @@ class Run:
     trained_with: dict[str, Any] = field(default_factory=dict)
     state: State | None = None
 
+    def __post_init__(self) -> None:
+        make_plain(self, "a run")
+
     @property
     def seconds(self) -> float:
         """Seconds spent on batches, augmentation and steps."""
@@ -97,8 +101,12 @@ class Run:
         Args:
             path: of the file; its folder is made.
             small: weights in half precision, and nothing to resume from.
+
+        Raises:
+            ValueError: for a place that cannot be written, or a run that could not be loaded
+                again; then what was there stays.
         """
-        weights = self.model.state_dict()
+        weights = _bare(self.model).state_dict()
         content = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -109,7 +117,8 @@ class Run:
             "state": None if small else self.state,
         }
         packed = io.BytesIO()
-        torch.save(content, packed)
+        torch.save(plain(content), packed)
+        _prove(packed)
         with written(path) as file:
             file.write(packed.getbuffer())
         return Path(path).expanduser()
@@ -119,6 +128,25 @@ class Run:
 
     def _repr_html_(self) -> str:
         return html_table(list(self.summary().items()), caption=f"Run of {self.recipe.name}")
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """Return the model inside of what `torch.compile` or `DataParallel` put around it."""
+    inner = getattr(model, "_orig_mod", getattr(model, "module", model))
+    return model if inner is model else _bare(inner)
+
+
+def _prove(packed: io.BytesIO) -> None:
+    """Load what is about to be written, so that a file which nobody can open is never made."""
+    try:
+        packed.seek(0)
+        content = torch.load(packed, weights_only=True)
+        build_model(Recipe.from_dict(content["recipe"])).load_state_dict(content["weights"])
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"this run could not be loaded again, so it is not saved: {reason}"
+        ) from None
 
 
 def _halved(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -328,7 +356,7 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
         recipe, state = Recipe.from_dict(content["recipe"]), content["state"]
         if weights == "best" and not (state and state["best_weights"]):
             raise ValueError("it keeps only the last weights; use weights='last'")
-        model = build_model(recipe, seed=content["seed"])
+        model = build_model(recipe)
         model.load_state_dict(state["best_weights"] if weights == "best" else content["weights"])
         plain = {name: content[name] for name in PLAIN}
         history = History.from_dict(content["history"])

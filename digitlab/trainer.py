@@ -236,7 +236,7 @@ class Trainer:
         batch_size: int = 64,
         seed: int = 0,
         schedule: Schedule | None = None,
-        augment: plans.Augment | None = None,
+        augment: checkpoint.Augment | None = None,
         smoothing: float = 0.0,
         device: str = "auto",
         precision: str = "float32",
@@ -317,7 +317,7 @@ class Trainer:
         steps change nothing; on an accelerator they do, and a resumed training draws others.
         """
         plans.check_settings(train, valid, epochs, patience)
-        plans.check_tools(self.model, self.augment, train)
+        plans.check_tools(self, train)
         loader = batches(train, self.batch_size, seed=self.seed)
         with threads(self.n_threads), _own_randomness(self.seed) as callers_randomness:
             self._begin(loader, checkpoint.plan(self, train, valid, epochs), resume)

@@ -65,7 +65,7 @@ def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
 
 VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
 VARIATIONS = tuple(  # the documents' networks, trained longer on digits that are never the same
-    RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs)
+    RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs, threads=1)
     for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
 )
 MEMBER = NARROW.replace(  # learns otherwise than `best`, to err on other digits

@@ -32,7 +32,7 @@ def store(folder: Path, *accuracies: float, name: str = "two-conv-tiny") -> None
 
 def scored(accuracy: float, *, n_train: int = 500, **change: Any) -> Run:
     recipe, sizes = RECIPES["two-conv"].replace(**change), {"train": n_train, "test": 10_000}
-    return Run(recipe, nn.Identity(), History(), "tiny", sizes, 0, 3, {"test_accuracy": accuracy})
+    return Run(recipe, nn.Identity(), History(), "tiny", sizes, 0, 0, {"test_accuracy": accuracy})
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ def test_a_run_is_told_where_to_look(stored: Path) -> None:
 
 
 def test_a_run_without_its_like_is_unknown(stored: Path) -> None:
-    unfinished = Run(RECIPES["two-conv"], nn.Identity(), History(), "tiny", {}, 0, 3)
-    elsewhere = Run(RECIPES["two-conv"], nn.Identity(), History(), "kmnist", {}, 0, 3)
+    unfinished = Run(RECIPES["two-conv"], nn.Identity(), History(), "tiny", {}, 0, 0)
+    elsewhere = Run(RECIPES["two-conv"], nn.Identity(), History(), "kmnist", {}, 0, 0)
     for run in (scored(0.9, lr=0.9), unfinished, elsewhere):
         comparison = compare(run)
         assert comparison.verdict == "unknown"

@@ -442,7 +442,7 @@ def test_resuming_on_other_digits_is_refused(
         train(resume=saved, digits=shuffled)
 
 
-@pytest.mark.parametrize("state", [{}, {"plan": {}}, [1]])
+@pytest.mark.parametrize("state", [{}, {"plan": {}}])
 def test_a_file_with_half_a_state_is_refused(saved: Path, digits: Digits, state: Any) -> None:
     torch.save(torch.load(saved, weights_only=True) | {"state": state}, saved)
     with pytest.raises(ValueError, match="a training cannot go on without its"):
