@@ -93,9 +93,10 @@ def _photo(folder: Path, drawing: np.ndarray) -> Path:
 
 
 @contextmanager
-def pad_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def pad_server(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `digitlab draw` in a process of its own; give it, and the address with the token."""
-    command = [sys.executable, "-m", "digitlab", "draw", "--no-browser", "--port", "0"]
+    usual = ("-m", "digitlab", "draw", "--no-browser", "--port", "0")
+    command = [sys.executable, *(arguments or usual)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as server:
         assert server.stderr is not None

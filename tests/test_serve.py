@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from digitlab.cli import main
+from digitlab.widgets import serve
 from studies.bench_draw import pad_server
 
 SECONDS = 60
@@ -80,6 +82,43 @@ def test_a_page_needs_no_other_machine_and_ctrl_c_leaves_nothing_behind(running:
     assert kernels
     assert psutil.wait_procs(kernels, timeout=10)[1] == []
     assert list(running.folder.iterdir()) == []
+
+
+HURRIED = """
+from digitlab.widgets import serve
+serve.MOST, serve.PATIENCE = 1, 20
+serve.SETTINGS["MappingKernelManager"] = {"cull_idle_timeout": 8, "cull_interval": 1}
+serve.serve_pad(port=0, open_browser=False)
+"""
+
+
+def wait_for_kernels(server: psutil.Process, number: int) -> list[psutil.Process]:
+    """Wait until a server has so many kernels, and return them."""
+    end = time.monotonic() + SECONDS
+    while len(kernels := server.children()) != number:
+        assert time.monotonic() < end, f"{len(kernels)} kernels, not {number}"
+        time.sleep(0.1)
+    return kernels
+
+
+def test_a_page_that_nobody_looks_at_gives_its_kernel_back_and_a_killed_server_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pad_server("-c", HURRIED) as (server, address):
+        process = psutil.Process(server.pid)
+        get(address)
+        wait_for_kernels(process, 2)
+        with pytest.raises(urllib.error.HTTPError, match="503") as full:
+            get(address)
+        assert "open 4 times already. Close one" in full.value.read().decode()
+        kernels = wait_for_kernels(process, 1)
+        server.kill()
+    assert psutil.wait_procs(kernels, timeout=10)[1] == []
+    assert [path.name[:13] for path in tmp_path.iterdir()] == ["digitlab-pad-"]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    serve._sweep()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("port", ["-1", "70000"])
