@@ -201,7 +201,7 @@ COMMANDS: Commands = {
     recipes: {"name": {"nargs": "?", "metavar": "NAME", "help": "show this one whole"}},
     data: {
         "name": DATA | {"nargs": "?"},
-        "--folder": {"help": "where to look first"},
+        "--folder": {"help": "where the files lie"},
         "--by": {"default": "digit", "help": f"split by {_one_of(idx.SPLITS)} (default: digit)"},
     },
     train: {

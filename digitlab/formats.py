@@ -72,9 +72,14 @@ class Container:
             raise
         except Exception as error:  # each library has errors of its own
             raise DamagedFileError(
-                f"{path.name} cannot be read as {self.title} ({type(error).__name__}); delete it "
+                f"{shown(path)} cannot be read as {self.title} ({type(error).__name__}); delete it "
                 "and get it anew"
             ) from None
+
+
+def shown(path: Path) -> str:
+    """Return the name of a file, or of the folder with the pictures of all classes."""
+    return path.parent.name if path.is_dir() else path.name
 
 
 def _bounded(n_bytes: int, path: Path) -> None:

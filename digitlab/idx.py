@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from digitlab.formats import CONTAINERS, Container, DamagedFileError
+from digitlab.formats import CONTAINERS, Container, DamagedFileError, shown
 from digitlab.names import Registry
 
 if TYPE_CHECKING:  # the command line takes its names from here, and does without NumPy
@@ -324,7 +324,7 @@ def _read_container(
     arrays: dict[str, np.ndarray] = {}
     for part in ("t10k", "train"):  # the smaller one first: it is refused sooner
         path = paths[part]
-        name = path.name if path.is_file() else path.parent.name
+        name = shown(path)
         images, labels = container.read(path, "train" if part == "train" else "test")
         pair = {f"{part}-images-idx3-ubyte": images, f"{part}-labels-idx1-ubyte": labels}
         n, n_found = FILES[f"{part}-labels-idx1-ubyte"][0], {len(images), len(labels)}

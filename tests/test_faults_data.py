@@ -293,6 +293,7 @@ LACKING = {
     "npz without y_test": (without("y_test"), "mnist.npz cannot be read as Keras' archive .*KeyEr"),
     "short npz": (shorter(npz), "mnist.npz should hold 20 digits with their labels, but .* 19;"),
     "short pictures": (shorter(pictures), "test should hold 20 digits .*, but it holds 19"),
+    "no picture of a 7": (half(pictures, "test/7"), "test cannot be read as folders of pictures"),
     "short csv": (shorter(csv), "test.csv should hold 20 digits"),
 }
 
