@@ -21,6 +21,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 
 from digitlab.names import unknown
 from digitlab.show.figure import Figure, canvas, count, described_png, img_tag, save_as
@@ -175,17 +176,31 @@ def layer_table(model: nn.Module) -> LayerTable:
         ) from error
     finally:
         importlib.import_module("torchinfo.torchinfo").clear_cached_forward_pass()
+    layers = tuple(_layers_run(model, summary.summary_list))
+    return LayerTable(type(model).__name__, layers, _n_weights(model))
+
+
+def _layers_run(model: nn.Module, infos: list[Any]) -> Iterator[Layer]:
+    """Yield the layers among what torchinfo tells of all modules."""
     names = {module: name for name, module in model.named_modules()}
-    layers = []
-    for info in summary.summary_list:
-        own = info.num_params if info.is_leaf_layer else info.leftover_params()
+    for info in infos:
+        name, made = names[info.module], _has_made_weights(info.module)
+        if "parametrizations" in name.split("."):
+            continue  # what makes the weights of a layer is no layer
+        own = info.num_params if info.is_leaf_layer or made else info.leftover_params()
         if info.is_leaf_layer or own:
             parameters = 0 if info.is_recursive else own
-            mult_adds = info.macs if info.is_leaf_layer else 0
-            name, details = names[info.module], _details(info.module)
             shape = tuple(info.output_size[1:])
-            layers.append(Layer(name, info.class_name, details, shape, parameters, mult_adds))
-    return LayerTable(type(model).__name__, tuple(layers), _n_weights(model))
+            mult_adds = info.macs if info.is_leaf_layer else 0
+            if made:  # torchinfo counts what the weights are made of
+                mult_adds = info.module.weight.numel() * math.prod(shape[1:])
+            details = _details(info.module)
+            yield Layer(name, info.class_name, details, shape, parameters, mult_adds)
+
+
+def _has_made_weights(module: nn.Module) -> bool:
+    """Say whether a layer's weights are made from others, as `weight_norm` does."""
+    return is_parametrized(module, "weight") or hasattr(module, "weight_g")
 
 
 def _need_model(model: object) -> None:
@@ -359,6 +374,16 @@ def _layers(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
 
 def _autograd(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
     """Return the graph that `backward` walks, by torchviz, and what it shows."""
+    if torch.is_inference_mode_enabled():
+        raise ValueError(
+            "under torch.inference_mode nothing is kept for backward, so this graph would be "
+            "empty; draw it outside of it"
+        )
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(
+            "no weight of this model can learn (requires_grad is False), so backward has nothing "
+            "to walk through; draw kind='layers', or a model whose weights are not frozen"
+        )
     model.train()
     with torch.enable_grad():
         logits = model(_pixels(model, 2))  # in training, batch norm needs more than one digit
