@@ -7,12 +7,19 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 
-def plain(value: Any) -> Any:
-    """Return a value in Python's own types: a number of NumPy or torch without its wrapping."""
+def plain(value: Any, *, keep: tuple[type, ...] = ()) -> Any:
+    """Return a value in Python's own types: a number of NumPy or torch without its wrapping.
+
+    Args:
+        value: also a collection of values.
+        keep: values of these types stay as they are.
+    """
+    if isinstance(value, keep):
+        return value
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, keep=keep) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(plain, value))
+        return type(value)(plain(item, keep=keep) for item in value)
     is_number = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
     return value.item() if is_number else value
 

@@ -117,7 +117,7 @@ class Run:
             "state": None if small else self.state,
         }
         packed = io.BytesIO()
-        torch.save(plain(content), packed)
+        torch.save(plain(content, keep=(Tensor,)), packed)
         _prove(packed)
         with written(path) as file:
             file.write(packed.getbuffer())
