@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import time
 
 import numpy as np
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -314,3 +316,29 @@ def test_the_page_of_digitlab_draw_reads_a_seven(lab):
         assert page.title() == "Draw a digit"
         assert violations(page) == []
         assert log == []
+
+
+def test_ten_reloads_leave_one_kernel_that_waits(lab):
+    with pad_server() as (server, address):
+        process = psutil.Process(server.pid)
+        kernels, memory = [], []
+        with lab.page() as page:
+            page.goto(address)
+            for _ in range(10):
+                Pad(page).says("7: ")
+                kernels.append(settled(process, 2))
+                memory.append(sum(each.memory_info().rss for each in process.children()))
+                page.reload()
+            Pad(page).says("7: ")
+            page.goto("about:blank")  # away, as when a tab is closed
+            kernels.append(settled(process, 1))
+    assert kernels == [2] * 10 + [1]
+    assert max(memory) < 2 * 10**9  # two kernels of about 700 MB each
+
+
+def settled(process, number):
+    """Wait until a server has so many kernels; return how many it has."""
+    end = time.monotonic() + 20
+    while (found := len(process.children())) != number and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
