@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from digitlab.data import Digits, batches
@@ -27,7 +28,7 @@ def few(optdigits: Digits, monkeypatch: pytest.MonkeyPatch) -> Digits:
     return digits
 
 
-def test_a_stopwatch_runs_the_work_and_counts_its_seconds() -> None:
+def test_a_stopwatch_runs_the_work_and_counts_its_seconds():
     done = []
     assert 0.02 <= bench._seconds(lambda *seconds: done.append(time.sleep(*seconds)), 0.02) < 0.5
     assert len(done) == 1
@@ -36,24 +37,23 @@ def test_a_stopwatch_runs_the_work_and_counts_its_seconds() -> None:
     assert done[1:] == [1, 2, 3]
 
 
-def test_works_that_take_turns_are_each_timed_and_run_to_their_end() -> None:
-    turns = []
+def test_works_that_take_turns_are_each_timed_and_run_to_their_end(monkeypatch):
+    turns, clock = [], [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
 
     def work(name: str, seconds: float):
         for step in range(25):
-            turns.append((name, step))
-            yield time.sleep(seconds)
+            turns.append(name)
+            clock[0] += seconds
+            yield step
 
-    quick, slow = bench._take_turns(work("quick", 0), work("slow", 0.002))
-    assert slow >= 0.05 > quick
-    names = [name for name, _ in turns]
+    seconds = bench._take_turns(work("quick", 1.0), work("slow", 2.0))
+    assert seconds == [25, 50]
     turn = ["quick"] * 10 + ["slow"] * 10
-    assert names == turn + turn + ["quick"] * 5 + ["slow"] * 5
+    assert turns == turn + turn + ["quick"] * 5 + ["slow"] * 5
 
 
-def test_bench_data_goes_through_the_same_pixels_in_both_ways(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_data_goes_through_the_same_pixels_in_both_ways(few, monkeypatch):
     usual = torch.utils.data.DataLoader(bench._torchvision_way(few.train), batch_size=64)
     for (ours, labels), (theirs, their_labels) in zip(batches(few.train), usual, strict=True):
         assert torch.equal(labels, their_labels)
@@ -70,9 +70,7 @@ def test_bench_data_goes_through_the_same_pixels_in_both_ways(
     assert found == (2, 50, 25)
 
 
-def test_bench_fast_measures_seeds_and_the_standard_script(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_fast_measures_seeds_and_the_standard_script(few, monkeypatch):
     def train(name: str, digits: Digits, *, seed: int) -> SimpleNamespace:
         scores = {"test_accuracy": 0.98 + seed / 1000}
         return SimpleNamespace(seconds=2.0 + seed, scores=scores)
@@ -92,21 +90,20 @@ def test_bench_fast_measures_seeds_and_the_standard_script(
     }
 
 
-def test_the_standard_script_trains_until_it_reaches_the_goal(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_standard_script_trains_until_it_reaches_the_goal(few, monkeypatch):
     monkeypatch.setattr(
         standard_script, "build", lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
     )
-    learned, judged = (bench._torchvision_way(split) for split in (few.train, few.test))
+    learned, judged = (bench._torchvision_way(split) for split in (few.train, few.test[:50]))
     seconds, epochs, accuracy = standard_script.train_until(0.6, learned, judged)
     assert 0.6 <= accuracy < 1
     assert 1 <= epochs < 14
     assert 0 < seconds < 60
-    assert standard_script.train_until(2.0, learned, judged)[1] == 14, "it gives up"
+    one = bench._torchvision_way(few.train[:2])
+    assert standard_script.train_until(2.0, one, one)[1] == 14, "it gives up"
 
 
-def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
+def test_the_bare_loop_learns_what_the_trainer_learns(few):
     recipe, losses = RECIPES["dropout-mlp"], []
     for loop in (bench._train, lambda *of: list(bench._bare_steps(*of))):
         trainer = build_trainer(recipe)
@@ -120,7 +117,7 @@ def test_the_bare_loop_learns_what_the_trainer_learns(few: Digits) -> None:
     assert losses[0] == losses[1] < untrained
 
 
-def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_train_compares_every_recipe(few, monkeypatch):
     def take_turns(*works) -> list[float]:
         steps = [len(list(work)) for work in works]
         assert len({*steps[: 2 + (steps[2] > 0)]}) == 1, "as many steps each"
@@ -136,7 +133,7 @@ def test_bench_train_compares_every_recipe(few: Digits, monkeypatch: pytest.Monk
     }
 
 
-def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
+def test_the_convolutions_alone_get_what_they_get_in_the_model():
     first, second = bench._convolutions(RECIPES["fast"], torch.rand(3, 1, 28, 28))
     assert first[1].shape == (3, 4, 14, 14)
     assert second[1].shape == (3, 24, 7, 7)
@@ -147,9 +144,7 @@ def test_the_convolutions_alone_get_what_they_get_in_the_model() -> None:
     assert second[1].grad.abs().sum() > 0
 
 
-def test_bench_scaling_trains_on_each_size_and_sees_the_memory_grow(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_scaling_trains_on_each_size_and_sees_the_memory_grow(few, monkeypatch):
     trained, held = [], []
 
     def train(recipe, split) -> None:
@@ -167,9 +162,9 @@ def test_bench_scaling_trains_on_each_size_and_sees_the_memory_grow(
     assert small["grown_megabytes"] < 50 < 150 < large["grown_megabytes"] < 250
 
 
-def test_bench_robust_reads_strange_digits_and_gives_intervals(few: Digits) -> None:
-    facts = bench.bench_robust(recipes=("best",))["best"]
-    model = pretrained("best")
+def test_bench_robust_reads_strange_digits_and_gives_intervals(few):
+    facts = bench.bench_robust(recipes=("fast",))["fast"]
+    model = pretrained("fast")
     result, embedded = evaluate(model, few.test), few.train.joined(few.valid).joined(few.test)
     assert facts["embedded"] == evaluate(model, embedded).accuracy
     assert facts["distorted"].keys() == bench.DISTORTIONS.keys()
@@ -178,12 +173,10 @@ def test_bench_robust_reads_strange_digits_and_gives_intervals(few: Digits) -> N
     assert min(facts["distorted"].values()) < result.accuracy - 0.02
     assert facts["test_loss"] == pytest.approx(result.loss, abs=1e-4)
     low, high = facts["calibration_error_interval"]
-    assert 0.005 < low < facts["calibration_error"] < high < low + 0.04
+    assert 0.005 < low < facts["calibration_error"] < high < low + 0.06
 
 
-def test_bench_infer_reads_one_digit_on_one_thread_and_many(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_infer_reads_one_digit_on_one_thread_and_many(few, monkeypatch):
     def seconds(work, *one_digit) -> float:
         read = work(*one_digit)
         if not one_digit:
@@ -198,9 +191,7 @@ def test_bench_infer_reads_one_digit_on_one_thread_and_many(
     assert (facts["fast one_digit_ms"], facts["fast digits_per_second"]) == (2, 600)
 
 
-def test_bench_ensemble_judges_the_members_and_all_of_them(
-    few: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_ensemble_judges_the_members_and_all_of_them(few, monkeypatch):
     members = [pretrained("fast"), pretrained("tiny")]
     together = Ensemble(members).eval()
     monkeypatch.setattr(bench, "pretrained_ensemble", lambda: together)
@@ -210,14 +201,17 @@ def test_bench_ensemble_judges_the_members_and_all_of_them(
     assert facts["test_accuracy"] == evaluate(together, few.test).accuracy
 
 
-def test_bench_draw_times_the_pad_where_there_is_no_browser(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_bench_draw_times_the_pad_where_there_is_no_browser(optdigits, monkeypatch):
+    monkeypatch.setattr(bench_draw, "load", lambda name: {"optdigits": optdigits}[name])
     seen = []
 
     def milliseconds(work, inputs) -> list[float]:
-        work(inputs[0])
         seen.append(len(inputs))
+        if len(inputs) < 6:
+            work(inputs[0])
+        else:
+            with Image.open(inputs[0]) as photo:
+                assert photo.size == (4000, 3000)
         return [1.0, 5.0, 2.0]
 
     monkeypatch.setenv("PATH", "")  # there is no browser on it
@@ -230,9 +224,7 @@ def test_bench_draw_times_the_pad_where_there_is_no_browser(
     assert facts["first_paint_ms"] is facts["pen_up_to_bars_ms"] is None
 
 
-def test_all_benches_are_one_document_and_one_table_after_the_other(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_benches_are_one_document_and_one_table_after_the_other(capsys, monkeypatch):
     kinds = {"clean": {"usual": 0.5, "digitize": 1.0}}
     sizes = [{"digits": 6}, {"digits": 7}]
     quick = {
@@ -260,9 +252,7 @@ def test_all_benches_are_one_document_and_one_table_after_the_other(
     ("arguments", "words"),
     [(["date"], "did you mean 'data'?"), (["data", "--folder", "x"], "takes no folder")],
 )
-def test_a_mistake_gets_one_sentence(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistake_gets_one_sentence(arguments, words, capsys):
     assert main(["bench", *arguments]) == 2
     said = capsys.readouterr().err
     assert (said.startswith("python -m studies: "), said.count("\n")) == (True, 1)

@@ -38,23 +38,21 @@ def send(pad: DigitPad, image: np.ndarray) -> None:
     pad.drawing.set_state({"pixels": memoryview(image.tobytes())})
 
 
-def tile(pad: DigitPad, name: str) -> Image.Image:
-    """Return what is shown of a step."""
-    encoded = re.search('base64,([^"]*)', pad._tiles[name].value)[1]
-    return Image.open(io.BytesIO(b64decode(encoded)))
-
-
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def test_an_untouched_pad_shows_a_seven_and_reads_it(pad: DigitPad) -> None:
+def test_an_untouched_pad_reads_a_seven_and_shows_as_a_widget_and_as_a_figure_of_itself(pad):
     assert pad.image.min() == 0
     assert pad.drawing.example
     assert pad.prediction.digit == 7
     assert pad.prediction.probability > 0.9
+    bundle = pad._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert 'alt="Drawing pad. 7: ' in bundle["text/html"]
+    assert repr(pad) == "<DigitPad>"
 
 
-def test_while_a_line_is_drawn_only_the_answer_changes(pad: DigitPad, one: np.ndarray) -> None:
+def test_while_a_line_is_drawn_only_the_answer_changes(pad, one):
     before = pad._tiles["picture"].value
     pad.drawing.set_state({"pixels": memoryview(one.tobytes()), "unfinished": True})
     assert pad.prediction.digit == 1
@@ -63,7 +61,7 @@ def test_while_a_line_is_drawn_only_the_answer_changes(pad: DigitPad, one: np.nd
     assert pad._tiles["picture"].value != before
 
 
-def test_one_thread_reads_and_the_others_are_given_back(pad: DigitPad, one: np.ndarray) -> None:
+def test_one_thread_reads_and_the_others_are_given_back(pad, one):
     used = []
     pad.model.register_forward_hook(lambda *_: used.append(torch.get_num_threads()))
     torch.set_num_threads(2)
@@ -74,7 +72,7 @@ def test_one_thread_reads_and_the_others_are_given_back(pad: DigitPad, one: np.n
         torch.set_num_threads(1)
 
 
-def test_the_answer_is_that_of_predict_at_half_the_size(pad: DigitPad, one: np.ndarray) -> None:
+def test_the_answer_is_that_of_predict_at_half_the_size(pad, one):
     send(pad, one)
     small = Image.fromarray(one).reduce(2)
     expected = predict(pretrained(), small)
@@ -93,7 +91,7 @@ def test_the_answer_is_that_of_predict_at_half_the_size(pad: DigitPad, one: np.n
     assert not pad.drawing.example
 
 
-def test_another_model_reads_for_the_pad() -> None:
+def test_another_model_reads_for_the_pad():
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     with torch.no_grad():
         model[1].weight.zero_()
@@ -103,34 +101,26 @@ def test_another_model_reads_for_the_pad() -> None:
     assert pad.drawing.message.startswith("4: 99.9 %")
 
 
-def test_readings_can_be_observed(pad: DigitPad, one: np.ndarray) -> None:
-    seen = []
-    pad.observe(lambda change: seen.append(change["new"]), "prediction")
-    send(pad, one)
-    pad.image = np.full((28, 28), 255, np.uint8)
-    assert [p and p.digit for p in seen] == [1, None]
-
-
 # --- Nothing to read ------------------------------------------------------------------------------
 
 
-def test_an_empty_pad_says_what_to_do(pad: DigitPad) -> None:
+def test_an_empty_pad_says_what_to_do_and_one_without_a_digit_why_and_readings_can_be_observed(
+    pad, one
+):
+    seen = []
+    pad.observe(lambda change: seen.append(change["new"]), "prediction")
     send(pad, np.full((SIDE, SIDE), 255, np.uint8))
     assert pad.drawing.message == "The pad is empty: draw one large digit"
     assert (pad.prediction, pad.digitized, pad.drawing.probabilities) == (None, None, [])
     assert {place.value for place in pad._tiles.values()} == {"<span>left out</span>"}
     assert pad.snapshot().alt == f"Drawing pad. {pad.drawing.message}. Steps: none."
-
-
-def test_a_pad_without_a_digit_says_why_and_goes_on(pad: DigitPad, one: np.ndarray) -> None:
     send(pad, np.full((SIDE, SIDE), 240, np.uint8))
     assert pad.drawing.message.startswith("Nothing to read: ")
-    assert pad.prediction is None
     send(pad, one)
-    assert pad.prediction.digit == 1
+    assert [p and p.digit for p in seen] == [None, 1]
 
 
-def test_a_model_that_fails_is_heard_of(pad: DigitPad, one: np.ndarray) -> None:
+def test_a_model_that_fails_is_heard_of(pad, one):
     pad.model = torch.nn.Linear(3, 10)
     with pytest.raises(RuntimeError, match="shapes"):
         send(pad, one)
@@ -147,15 +137,12 @@ def test_a_model_that_fails_is_heard_of(pad: DigitPad, one: np.ndarray) -> None:
         [[0, 255], [255, 0]],
     ],
 )
-def test_a_wrong_array_is_refused_and_changes_nothing(pad: DigitPad, wrong: object) -> None:
+def test_a_wrong_array_is_refused_and_changes_nothing(pad, wrong):
     before = pad.image
     with pytest.raises(ValueError, match=r"uint8 of the shape \(H, W\), not .* of the shape \("):
         pad.image = wrong
     np.testing.assert_array_equal(pad.image, before)
     assert pad.drawing.example
-
-
-def test_a_wrong_number_of_pixels_is_refused(pad: DigitPad) -> None:
     with pytest.raises(traitlets.TraitError, match="78400 pixels, not 3"):
         Drawing(pixels=b"abc")
 
@@ -163,7 +150,7 @@ def test_a_wrong_number_of_pixels_is_refused(pad: DigitPad) -> None:
 # --- Images from Python ---------------------------------------------------------------------------
 
 
-def test_an_image_of_another_shape_is_fitted_onto_paper(pad: DigitPad) -> None:
+def test_an_image_of_another_shape_is_fitted_onto_paper(pad):
     stroke = np.full((100, 20), 255, np.uint8)
     stroke[10:-10, 8:12] = 0
     pad.image = stroke
@@ -172,34 +159,32 @@ def test_an_image_of_another_shape_is_fitted_onto_paper(pad: DigitPad) -> None:
     assert pad.prediction.digit == 1
 
 
-def test_bright_digits_become_ink_on_paper(pad: DigitPad, mnist) -> None:
-    images, labels = mnist.valid.images[:50].numpy(), mnist.valid.labels[:50].tolist()
-    read = []
-    for image in images:
+def test_bright_digits_become_ink_on_paper(pad, mnist):
+    right = 0
+    for image, label in zip(mnist.valid.images[:20].numpy(), mnist.valid.labels, strict=False):
         pad.image = image
-        read.append(pad.prediction.digit)
+        right += pad.prediction.digit == label
     assert np.median(pad.image) == 255
-    assert sum(r == t for r, t in zip(read, labels, strict=True)) >= 47
+    assert right >= 19
 
 
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def test_every_step_is_shown_and_those_that_can_be_skipped_have_a_box(pad: DigitPad) -> None:
+def test_every_step_is_shown_and_those_that_can_be_skipped_have_a_box(pad):
     assert list(pad.switches) == SWITCHES
     assert [name for name, box in pad.switches.items() if not box.value] == [*UNUSUAL]
     assert list(pad._tiles) == ["picture", *STEPS]
     for name, place in pad._tiles.items():
         assert name in UNUSUAL or f'alt="{name}: ' in place.value
+    last = re.search('base64,([^"]*)', pad._tiles["28 x 28"].value)[1]
     np.testing.assert_array_equal(
-        np.asarray(tile(pad, "28 x 28"))[1::3, 1::3], pad.digitized.pixels
+        np.asarray(Image.open(io.BytesIO(b64decode(last))))[1::3, 1::3], pad.digitized.pixels
     )
 
 
 @pytest.mark.parametrize("name", SWITCHES)
-def test_each_box_takes_its_step_out_and_puts_it_back(
-    pad: DigitPad, one: np.ndarray, name: str
-) -> None:
+def test_each_box_takes_its_step_out_and_puts_it_back(pad, one, name):
     send(pad, one)
     before = pad.drawing.probabilities
     box = pad.switches[name]
@@ -212,7 +197,7 @@ def test_each_box_takes_its_step_out_and_puts_it_back(
     assert pad.drawing.probabilities == before
 
 
-def test_a_reading_can_flip_when_steps_are_left_out(pad: DigitPad) -> None:
+def test_a_reading_can_flip_when_steps_are_left_out(pad):
     assert pad.prediction.digit == 7
     for box in pad.switches.values():
         box.value = False
@@ -225,7 +210,7 @@ def test_a_reading_can_flip_when_steps_are_left_out(pad: DigitPad) -> None:
 # --- Without a kernel -----------------------------------------------------------------------------
 
 
-def test_the_snapshot_tells_what_is_drawn_and_read(pad: DigitPad, one: np.ndarray) -> None:
+def test_the_snapshot_tells_what_is_drawn_and_read(pad, one):
     send(pad, one)
     figure = pad.snapshot()
     assert figure.alt.startswith("Drawing pad. 1: ")
@@ -235,10 +220,3 @@ def test_the_snapshot_tells_what_is_drawn_and_read(pad: DigitPad, one: np.ndarra
     shown = [ax.images[0].get_array() for ax in (figure.axes[0], *figure.axes[2:])]
     for image, expected in zip(shown, [one, *pad.digitized.steps.values()], strict=True):
         np.testing.assert_array_equal(image, expected)
-
-
-def test_the_pad_shows_as_a_widget_and_as_a_figure_of_itself(pad: DigitPad) -> None:
-    bundle = pad._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert 'alt="Drawing pad. 7: ' in bundle["text/html"]
-    assert repr(pad) == "<DigitPad>"

@@ -54,9 +54,17 @@ def test_a_stored_measurement_says_what_was_measured_and_where(path):
     assert facts.keys() > {"machine", "versions", "date"}
 
 
-def test_readme_tells_the_speed_that_was_measured():
+def accuracies(study, key="test_accuracy"):
+    """Return recipe -> what each of its seeds reached in a study."""
+    found = {}
+    for row in results(study=study):
+        found.setdefault(row["recipe"], []).append(row[key])
+    return found
+
+
+def told_of_speed():
     fast = stored("fast")
-    said = (
+    return (
         f"`fast` reads {fast['test_accuracy']:.2%} of MNIST's test digits after "
         f"{fast['seconds']:.1f} seconds of training (mean and median of {fast['seeds']} seeds). "
         f"The usual script, which fetches digit by digit and takes PyTorch's example network, "
@@ -64,57 +72,56 @@ def test_readme_tells_the_speed_that_was_measured():
         f"times as long. Measured in one run by `python -m studies bench fast` on {fast['date']}, "
         f"{fast['machine']}"
     )
-    assert said in " ".join(README.split())
 
 
-def test_readme_tells_what_five_read_together_and_what_they_teach():
-    together, rows = stored("ensemble"), results(study="distilled")
-    assert together["members"] == 5
-
-    taught = {}
-    for row in rows:
-        taught.setdefault(row["recipe"], []).append(row["test_accuracy"])
+def told_of_five_together():
+    together, taught = stored("ensemble"), accuracies("distilled")
     narrow, best = (taught[student.name] for student in STUDENTS)
-    assert len(narrow) == len(best) == 3
-    assert (
+    assert (together["members"], len(narrow), len(best)) == (5, 3, 3)
+    return (
         f"Together, `best` and four networks of that narrower shape, which learned by AdamW, read "
         f"{together['test_accuracy']:.2%} of the test digits. When the first of the five was "
         f"narrow, too, they taught one network of its shape, which reads {mean(narrow):.2%} (mean "
         f"of 3 seeds), and one of the shape of `best`, which reads {mean(best):.2%}"
-    ) in " ".join(README.split())
+    )
 
 
-def test_readme_tells_what_the_network_before_best_reads():
-    rows = [row for row in results(study="narrow") if row["data"] == "mnist"]
-    assert len(rows) == 5
-    assert (
+def told_of_the_network_before_best():
+    read = [row["test_accuracy"] for row in results(study="narrow") if row["data"] == "mnist"]
+    assert len(read) == 5
+    return (
         f"At first `best` was two thirds as wide and made 44 passes; that network reads "
-        f"{mean(row['test_accuracy'] for row in rows):.3%} (mean of 5 seeds, `python -m "
-        f"studies study narrow`)"
-    ) in " ".join(README.split())
+        f"{mean(read):.3%} (mean of 5 seeds, `python -m studies study narrow`)"
+    )
 
 
-def test_readme_tells_what_was_tried_on_best():
-    read = {}
-    for row in results(study="choices"):
-        read.setdefault(row["recipe"], []).append(row["valid_accuracy"])
-    *alike, bent = (mean(accuracies) for accuracies in read.values())
+def told_of_what_was_tried():
+    *alike, bent = map(mean, accuracies("choices", "valid_accuracy").values())
     assert len(alike) == 5
-    assert (
+    return (
         f"two wider networks and 64 passes read alike: {min(alike):.2%} to {max(alike):.2%}; where "
         f"digits are bent twice as far, it reads {bent:.2%}"
-    ) in " ".join(README.split())
+    )
 
 
-def test_readme_tells_by_what_the_width_was_chosen():
+def told_of_the_width():
     misread, n_valid = {"narrow": 0.0, "best": 0.0}, 0
     for row in results(study="widths"):
         misread[row["recipe"]] += row["n_valid"] * (1 - row["valid_accuracy"])
         n_valid += row["n_valid"] / 2
-    assert (
+    return (
         f"the narrow network misreads {misread['narrow']:.0f} and `best` {misread['best']:.0f} of "
         f"{n_valid:,.0f} (`python -m studies study widths`)".replace(",", " ")
-    ) in " ".join(README.split())
+    )
+
+
+TOLD = (told_of_speed, told_of_five_together, told_of_the_network_before_best)
+TOLD += (told_of_what_was_tried, told_of_the_width)
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_readme_tells_what_was_measured(told):
+    assert told() in " ".join(README.split())
 
 
 def test_recipes_reach_on_mnist_what_the_course_promises():

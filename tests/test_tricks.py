@@ -35,9 +35,7 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME.keys() - {"torch.compile"}))
-def test_every_trick_trains_and_is_judged_by_validation(
-    name: str, few: Digits, flushed: list[bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_trick_trains_and_is_judged_by_validation(name, few, flushed, monkeypatch):
     trick, seen, fit = BY_NAME[name], [], Trainer.fit
 
     def watched(trainer: Trainer, train: Split, **plan: int):
@@ -57,16 +55,14 @@ def test_every_trick_trains_and_is_judged_by_validation(
     assert (flushed, trick.flush) == ([trick.flush, False], name == "flush denormals")
 
 
-def test_a_trick_that_fails_leaves_the_process_as_it_was(few: Digits, flushed: list[bool]) -> None:
+def test_a_trick_that_fails_leaves_the_process_as_it_was(few, flushed):
     nothing = Digits("none", few.train[:0], few.valid, few.test, "", "")
     with pytest.raises(ValueError, match="at least one digit"):
         try_trick(Trick("flush denormals", flush=True), nothing, seed=0)
     assert flushed == [True, False]
 
 
-def test_each_seed_holds_out_another_fifth_of_the_writers(
-    optdigits: Digits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_seed_holds_out_another_fifth_of_the_writers(optdigits, monkeypatch):
     split = optdigits.train[:200]
     split = Split(split.images, split.labels, torch.arange(200) // 8)  # 25 writers
     digits = Digits("few", split[:160], split[160:], optdigits.test, "", "")
@@ -84,7 +80,7 @@ def test_each_seed_holds_out_another_fifth_of_the_writers(
     assert sorted(judged) == list(range(25))
 
 
-def test_pooling_after_relu_gives_the_same_values(few: Digits) -> None:
+def test_pooling_after_relu_gives_the_same_values(few):
     before, after = changed("pooling after ReLU")
     kinds = [type(layer).__name__ for layer in after.layers]
     assert kinds[2:5] == ["Conv2d", "ReLU", "MaxPool2d"]
@@ -93,7 +89,7 @@ def test_pooling_after_relu_gives_the_same_values(few: Digits) -> None:
     torch.testing.assert_close(before(images), after(images))
 
 
-def test_a_stride_visits_a_quarter_of_the_places() -> None:
+def test_a_stride_visits_a_quarter_of_the_places():
     before, after = changed("stride in place of pooling")
     images = torch.rand(1, 1, 28, 28)
     assert before.layers[:3](images).shape == (1, 24, 14, 14)
@@ -101,7 +97,7 @@ def test_a_stride_visits_a_quarter_of_the_places() -> None:
     assert after(images).shape == (1, 10)
 
 
-def test_channels_first_lays_weights_and_maps_out_in_the_old_way(few: Digits) -> None:
+def test_channels_first_lays_weights_and_maps_out_in_the_old_way(few):
     trainer, pixels = build_trainer(BY_NAME["channels first"].recipe), as_pixels(few.train.images)
     assert not trainer.model.layers[:3](pixels).is_contiguous()
     after = BY_NAME["channels first"].change(trainer)
@@ -109,7 +105,7 @@ def test_channels_first_lays_weights_and_maps_out_in_the_old_way(few: Digits) ->
     assert after.layers[:3](trainer.augment(pixels)).is_contiguous()
 
 
-def test_the_optimizer_that_is_not_fused_does_the_same() -> None:
+def test_the_optimizer_that_is_not_fused_does_the_same():
     weights = []
     for name in ("as it is", "optimizer not fused"):
         trainer = build_trainer(BY_NAME[name].recipe)
@@ -121,13 +117,14 @@ def test_the_optimizer_that_is_not_fused_does_the_same() -> None:
     torch.testing.assert_close(*weights)
 
 
-def test_the_compiled_model_is_the_one_that_is_judged() -> None:
+def test_the_compiled_model_is_the_one_that_is_judged(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda call, **_: call)  # which takes seconds
     trainer = build_trainer(FAST)
     assert BY_NAME["torch.compile"].change(trainer) is trainer.model
     assert trainer.model._compiled_call_impl
 
 
-def test_what_was_tried_on_the_way_to_best_differs_as_its_name_says() -> None:
+def test_what_was_tried_on_the_way_to_best_differs_as_its_name_says():
     as_it_is, decay, wider, widest, longer, bent = (choice.recipe for choice in CHOICES)
     assert as_it_is == NARROW
     assert decay == NARROW.replace(weight_decay=0.0002)
@@ -142,18 +139,15 @@ def test_what_was_tried_on_the_way_to_best_differs_as_its_name_says() -> None:
     assert RECIPES["best"].replace(**narrow) == NARROW
 
 
-def test_what_is_a_setting_of_the_recipe_is_set_there() -> None:
+def test_names_are_told_apart_and_what_is_a_setting_of_the_recipe_is_set_there():
+    assert len(BY_NAME) == len(TRICKS)
     assert BY_NAME["one thread"].recipe == FAST.replace(threads=1)
     assert BY_NAME["bfloat16"].recipe == FAST.replace(precision="bfloat16")
     assert {(choice.recipe.precision, choice.threads) for choice in CHOICES} == {("bfloat16", 1)}
 
 
-def test_the_averaged_weights_are_judged_where_a_recipe_averages() -> None:
+def test_the_averaged_weights_are_judged_where_a_recipe_averages():
     trainer = build_trainer(RECIPES["best"])
     assert CHOICES[0].change(trainer) is trainer.averaged.module
     trainer = build_trainer(FAST)
     assert TRICKS[0].change(trainer) is trainer.model
-
-
-def test_names_are_told_apart() -> None:
-    assert len(BY_NAME) == len(TRICKS)
