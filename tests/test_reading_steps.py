@@ -100,6 +100,32 @@ def test_the_ink_decides_how_colours_are_mixed_even_on_speckled_paper() -> None:
     assert abs(levels[90:96, 40:160].mean() - levels[:80].mean()) > 20 * levels[:80].std()
 
 
+def test_noise_is_level_and_spread_of_the_paper_and_of_no_ink() -> None:
+    ink = 0.1 + 0.02 * np.random.default_rng(0).normal(size=(300, 400))
+    ink[100:130, 50:350] = 1
+    assert light.noise(ink) == pytest.approx((0.1, 0.02), rel=0.1)
+    assert light.noise(np.where(ink < 0.08, 0, 1)) == (0, 0)  # more ink than paper
+    assert light.noise(np.linspace(0, 1, 21)[:, None])[1] == 0
+
+
+def test_the_hull_of_a_sheet_is_exact() -> None:
+    sheet = np.zeros((30, 40), bool)
+    sheet[5:25, 10:30] = True
+    hull, squareness = light._hull(sheet)
+    assert np.array_equal(hull, sheet)
+    assert squareness == pytest.approx(1)
+    sheet[15:25, 20:30] = False  # a torn corner: half of it lies between the rest
+    hull, squareness = light._hull(sheet)
+    assert hull.sum() == 350 + 5
+    assert squareness == pytest.approx(350 / 400)
+    assert light.border(np.arange(12).reshape(3, 4)).tolist() == [
+        *(0, 1, 2, 3),
+        *(8, 9, 10, 11),
+        *(0, 4, 8),
+        *(3, 7, 11),
+    ]
+
+
 # --- What belongs to the digit ----------------------------------------------------------------
 
 

@@ -59,7 +59,7 @@ def _hull(mask: np.ndarray) -> tuple[np.ndarray, float]:
     hull = ConvexHull(points)
     ways = hull.equations[:, :2].T  # at right angles to each side
     middles = np.moveaxis(np.indices(mask.shape), 0, -1) + 0.5
-    inside = (middles @ ways <= -hull.equations[:, 2]).all(axis=-1)
+    inside = (middles @ ways <= 1e-6 - hull.equations[:, 2]).all(axis=-1)
     sides = [np.ptp(points @ turned, axis=0) for turned in (ways, ways[::-1] * [[1], [-1]])]
     return inside, hull.volume / np.prod(sides, axis=0).min()  # in 2-D the volume is the area
 
