@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 if TYPE_CHECKING:  # the command line takes names from `idx`, and does without NumPy
     import numpy as np
@@ -82,6 +82,14 @@ def shown(path: Path) -> str:
     return path.parent.name if path.is_dir() else path.name
 
 
+def at_most(n_bytes: int, file: BinaryIO | gzip.GzipFile) -> bytearray:
+    """Read no more than so many bytes; reserve no more memory than for those that are there."""
+    content = bytearray()
+    while part := file.read(min(n_bytes - len(content), 1 << 20)):
+        content += part
+    return content
+
+
 def _bounded(n_bytes: int, path: Path) -> None:
     if n_bytes > MOST_BYTES:
         raise DamagedFileError(
@@ -133,6 +141,11 @@ class _Noted:
 
 
 class _Unpickler(pickle._Unpickler):  # the compiled one reserves memory as a damaged file asks
+    dispatch: ClassVar = {  # so does a bytearray; bytes do for both
+        **pickle._Unpickler.dispatch,
+        pickle.BYTEARRAY8[0]: pickle._Unpickler.dispatch[pickle.BINBYTES8[0]],
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         if not ARRAYS.fullmatch(f"{module}.{name}"):
             raise pickle.UnpicklingError
@@ -143,10 +156,10 @@ def _read_pickle(path: Path, part: str) -> Pair:
     import numpy as np
 
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    _bounded(len(content), path)
-    *train, test = _Unpickler(io.BytesIO(content), encoding="latin1").load()
-    del content  # 220 MB
+        content = io.BytesIO(at_most(MOST_BYTES + 1, file))
+    _bounded(content.getbuffer().nbytes, path)
+    *train, test = _Unpickler(content, encoding="latin1").load()
+    content.close()  # 220 MB
     images, labels = zip(*(train if part == "train" else [test]), strict=True)  # train, validation
     return np.concatenate([*map(_array, images)]), np.concatenate([*map(_array, labels)])
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from digitlab.formats import CONTAINERS, Container, DamagedFileError, shown
+from digitlab.formats import CONTAINERS, Container, DamagedFileError, at_most, shown
 from digitlab.names import Registry
 
 if TYPE_CHECKING:  # the command line takes its names from here, and does without NumPy
@@ -125,9 +125,8 @@ def _values(
             f"{name} should have the shape {wanted}, but it has {shape}, as if another file lay "
             "under this name; put the right one in its place"
         )
-    n, body = dtype.itemsize * math.prod(shape), bytearray()
-    while len(body) <= n and (part := content.read(min(n + 1 - len(body), 1 << 20))):
-        body += part
+    n = dtype.itemsize * math.prod(shape)
+    body = at_most(n + 1, content)
     if len(body) != n:
         raise DamagedFileError(
             f"{name} should hold {len(head) + n} bytes for its shape {shape}, but it holds "

@@ -385,6 +385,23 @@ def test_nothing_in_a_pickle_is_run(arrays, tmp_path, content, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+ASKS = {  # for 64 MB, in a few bytes
+    "bytearray": b"\x80\x05\x96" + struct.pack("<Q", 2**26),
+    "bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**26),
+    "place in the memo": b"\x80\x02Nr" + struct.pack("<I", 2**22) + b".",
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_a_small_pickle_gets_no_more_memory_than_it_has_bytes(arrays, tmp_path, ask):
+    (tmp_path / "mnist.pkl").write_bytes(ASKS[ask])
+    tracemalloc.start()
+    with pytest.raises(DamagedFileError, match=r"^mnist.pkl cannot be read as"):
+        load("auto", tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("way", [npz, tensors, csv, old_pickle, parquet], ids=lambda f: f.__name__)
 def test_damaged_container_is_named(arrays, tmp_path, way):
     (folder := tmp_path / "mine").mkdir()
