@@ -133,11 +133,10 @@ def study(
                     continue
                 digits = digits or load(data, by=plan.by)
                 trained = plan.train(one, digits, seed=seed)
-                if isinstance(trained, Run):
-                    if data == "mnist" and seed < plan.ships:
-                        ship(trained, weights, written_by=f"python -m studies study {name}")
-                    trained = trained.summary()
-                row = trained | where_and_when(one.threads)
+                if isinstance(trained, Run) and data == "mnist" and seed < plan.ships:
+                    ship(trained, weights, written_by=f"python -m studies study {name}")
+                facts = trained.summary() if isinstance(trained, Run) else trained
+                row = facts | where_and_when(one.threads)
                 append(path, row)
                 yield row
 
