@@ -78,6 +78,13 @@ class Opened:
     def save(self) -> None:
         self.page.evaluate(SAVE)
 
+    def theme(self, name: str) -> None:
+        self.page.evaluate(
+            f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})"
+        )
+        self.page.locator(f"[data-jp-theme-name='{name}']").wait_for(state="attached")
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+
 
 @dataclass(frozen=True)
 class Server:

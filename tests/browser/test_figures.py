@@ -64,12 +64,9 @@ def test_a_live_notebook_shows_each_figure_with_its_text(live, texts):
     assert live.page.locator("[data-mime-type*=error], [data-mime-type*=stderr]").count() == 0
 
 
-def test_a_saved_notebook_shows_them_before_it_runs(lab, live, texts):
+def test_a_saved_notebook_shows_them_before_it_runs_one_from_somebody_else_too(lab, live, texts):
     with lab.open(live.path) as reopened:
         assert texts_in(reopened.page) == texts
-
-
-def test_a_notebook_from_somebody_else_shows_them_too(lab, live, texts):
     notebook = nbformat.read(live.path, as_version=4)
     notebook.metadata["title"] = "not what was signed here, so that its HTML is not trusted"
     with lab.open(notebook) as opened:
@@ -84,24 +81,19 @@ def test_the_exported_page_shows_them(lab, live, texts):
         assert texts_in(page) == texts
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def dark(live):
     """Change the running JupyterLab to its dark theme until the end."""
-
-    def change_to(theme):
-        live.page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {theme})")
-        live.page.locator(f"[data-jp-theme-name={theme['theme']!r}]").wait_for(state="attached")
-        live.page.locator("#jupyterlab-splash").wait_for(state="detached")
-
-    change_to({"theme": "JupyterLab Dark"})
+    live.theme("JupyterLab Dark")
     yield live.page
-    change_to({"theme": "JupyterLab Light"})
+    live.theme("JupyterLab Light")
 
 
-@pytest.mark.parametrize("number", range(len(FIGURES)))
-def test_figures_stay_on_white_in_the_dark_theme(dark, number):
-    output = dark.locator(".jp-OutputArea-output:has(img)").nth(number)
-    with Image.open(io.BytesIO(output.screenshot())) as image:
-        pixels = np.asarray(image.convert("L"))  # from the figure to the page on its right
-    assert np.median(pixels[:, 3]) == 255
-    assert pixels[:, -3].max() < 50
+def test_figures_stay_on_white_in_the_dark_theme(dark):
+    outputs = dark.locator(".jp-OutputArea-output:has(img)").all()
+    assert len(outputs) == len(FIGURES)
+    for output in outputs:
+        with Image.open(io.BytesIO(output.screenshot())) as image:
+            pixels = np.asarray(image.convert("L"))  # from the figure to the page on its right
+        assert np.median(pixels[:, 3]) == 255
+        assert pixels[:, -3].max() < 50

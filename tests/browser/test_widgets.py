@@ -270,13 +270,11 @@ def test_tab_goes_through_all_controls_in_order(live, name):
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
-def test_axe_finds_nothing_wrong(live, theme):
+def test_axe_finds_nothing_wrong(opened, theme):
     from axe_playwright_python.sync_playwright import Axe
 
-    live.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})")
-    live.locator(f"[data-jp-theme-name='{theme}']").wait_for(state="attached")
-    live.locator("#jupyterlab-splash").wait_for(state="detached")
-    found = Axe().run(live, context=".jp-OutputArea-output").response
+    opened.theme(theme)
+    found = Axe().run(opened.page, context=".jp-OutputArea-output").response
     assert found["passes"], "axe looked at nothing"
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"]] == []
 
