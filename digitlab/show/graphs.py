@@ -389,8 +389,7 @@ def _autograd(model: nn.Module, layers: LayerTable) -> tuple[Any, str]:
         logits = model(_pixels(model, 2))  # in training, batch norm needs more than one digit
     parameters = dict(model.named_parameters())
     torchviz = _course("torchviz")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it compares versions by distutils
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of distutils
         nodes, edges = _read_dot(torchviz.make_dot(logits, params=parameters).source)
     names = {address: f"n{i}" for i, address in enumerate(nodes)}  # ours do not change
     dot, reached, operations = _digraph(), set(), 0
