@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.ExifTags import Base
 from PIL.Image import Transpose
 
@@ -79,15 +79,17 @@ def _load(picture: Image.Image) -> int:
     if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     picture.load()
-    return picture.getexif().get(Base.Orientation, 1)  # after load, which turns TIFF by itself
+    try:
+        return picture.getexif().get(Base.Orientation, 1)  # after load, which turns TIFF by itself
+    except Exception:  # the pixels are whole, and damaged EXIF data tell no turn
+        return 1
 
 
 def _upright(picture: Image.Image, size: tuple[int, int], turn: int) -> Opened:
     """Reduce a large picture, turn it, and bring it to 8 bits."""
     factor = max(picture.size) // SIDE
-    if picture.mode.startswith(("I", "F")):
-        picture = _eight_bits(picture)
-    if factor > 1 and picture.mode not in ("1", "P"):
+    picture = _usual_mode(picture)
+    if factor > 1 and picture.mode not in ("1", "P", "PA"):  # a mean of palette numbers is none
         picture = picture.reduce(factor)
     if turn in TURNS:
         picture = picture.transpose(TURNS[turn])
@@ -97,12 +99,25 @@ def _upright(picture: Image.Image, size: tuple[int, int], turn: int) -> Opened:
     return Opened(picture, size[::-1] if turn in (5, 6, 7, 8) else size)
 
 
+def _usual_mode(picture: Image.Image) -> Image.Image:
+    """Bring a picture to a mode that can be reduced and converted."""
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bits(picture)
+    if picture.mode == "LAB":
+        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        to_rgb = ImageCms.buildTransform(*profiles, "LAB", "RGB")
+        return ImageCms.applyTransform(picture, to_rgb) or picture
+    usual = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB", "YCbCr": "RGB", "CMYK": "RGB"}
+    return picture.convert(usual.get(picture.mode, picture.mode))
+
+
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Bring larger numbers down to 8 bits; Pillow would cut off what lies above 255."""
     values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0)  # no number is no light
     high = values.max(initial=0)
-    white = next((white for white in (1, 255, 65_535) if high <= white), high)
-    return Image.fromarray((values.clip(0) * (255 / white)).astype(np.uint8))
+    most = {2: 1, 255: 255, 65_535: 65_535}  # shares of 1 may overshoot a little
+    white = next((white for least, white in most.items() if high <= least), high)
+    return Image.fromarray((values.clip(0, white) * (255 / white)).astype(np.uint8))
 
 
 def on_paper(picture: Image.Image) -> np.ndarray:
