@@ -11,7 +11,25 @@ from PIL.Image import Transpose
 from digitlab.measured import pretrained
 from digitlab.reading.predict import predict
 
-MODES = tuple("1,L,LA,La,P,PA,RGB,RGBA,RGBa,CMYK,YCbCr,LAB,HSV,I;16,I;16B,I,F".split(","))
+MODES = (  # of Pillow
+    "1",
+    "L",
+    "LA",
+    "La",
+    "P",
+    "PA",
+    "RGB",
+    "RGBA",
+    "RGBa",
+    "CMYK",
+    "YCbCr",
+    "LAB",
+    "HSV",
+    "I;16",
+    "I;16B",
+    "I",
+    "F",
+)
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
 STORED = {  # how the pixels lie in a file whose EXIF data give this orientation
     1: None,

@@ -14,7 +14,7 @@ ANIMALS = Registry("animal", {"cat": 1, "two-toed-sloth": 2})
     ],
 )
 def test_unknown_name_is_answered_with_the_nearest_one_or_all_of_them(name, words):
-    with pytest.raises(ValueError, match="^unknown animal") as error:
+    with pytest.raises(ValueError, match=r"^unknown animal") as error:
         ANIMALS[name]
     assert f"unknown animal {name!r}; {words}" in str(error.value)
 
