@@ -117,8 +117,7 @@ def test_the_optimizer_that_is_not_fused_does_the_same():
     torch.testing.assert_close(*weights)
 
 
-def test_the_compiled_model_is_the_one_that_is_judged(monkeypatch):
-    monkeypatch.setattr(torch, "compile", lambda call, **_: call)  # which takes seconds
+def test_the_compiled_model_is_the_one_that_is_judged():
     trainer = build_trainer(FAST)
     assert BY_NAME["torch.compile"].change(trainer) is trainer.model
     assert trainer.model._compiled_call_impl
