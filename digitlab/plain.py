@@ -24,15 +24,15 @@ def plain(value: Any, *, keep: tuple[type, ...] = ()) -> Any:
     return value.item() if is_number else value
 
 
-def make_plain(record: Any, what: str) -> None:
-    """Bring the fields of a new dataclass to plain values, and check their types.
+def make_plain(record: Any, what: str, *, keep: tuple[type, ...] = ()) -> None:
+    """Bring the fields of a new dataclass to plain values, see `plain`, and check their types.
 
     Raises:
         ValueError: naming the field, what it must be and what came.
     """
     hints = get_type_hints(type(record))
     for field in dataclasses.fields(record):
-        value = plain(getattr(record, field.name))
+        value = plain(getattr(record, field.name), keep=keep)
         if not _is(value, hints[field.name]):
             raise ValueError(f"{field.name} of {what} must be {field.type}, not {value!r:.60}")
         object.__setattr__(record, field.name, value)  # it may be frozen

@@ -66,7 +66,7 @@ class Run:
     state: State | None = None
 
     def __post_init__(self) -> None:
-        make_plain(self, "a run")
+        make_plain(self, "a run", keep=(Tensor,))
 
     @property
     def seconds(self) -> float:
@@ -132,8 +132,10 @@ class Run:
 
 def _bare(model: nn.Module) -> nn.Module:
     """Return the model inside of what `torch.compile` or `DataParallel` put around it."""
-    inner = getattr(model, "_orig_mod", getattr(model, "module", model))
-    return model if inner is model else _bare(inner)
+    inner = (
+        model.module if isinstance(model, nn.DataParallel) else getattr(model, "_orig_mod", None)
+    )
+    return model if inner is None else _bare(inner)
 
 
 def _prove(packed: io.BytesIO) -> None:

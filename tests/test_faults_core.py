@@ -15,7 +15,7 @@ from digitlab.measured import compare
 from digitlab.reading.predict import predict
 from digitlab.recipes import RECIPES, build_model
 from digitlab.runs import Run, load_run, train
-from digitlab.trainer import Trainer
+from digitlab.trainer import Interrupted, Trainer
 
 LENET = RECIPES["lenet-sgd"]
 
@@ -191,3 +191,30 @@ def test_a_run_that_was_stopped_is_not_compared(run: Run) -> None:
     stopped = dataclasses.replace(run, epochs=5)
     assert compare(stopped).verdict == "unknown"
     assert "only 1 of 5 epochs were trained" in compare(stopped).text
+
+
+@pytest.mark.parametrize("name", ["fast", "plain-mlp", "best"])
+def test_a_stopped_run_goes_on_whatever_its_layers_keep(
+    name: str, optdigits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = dataclasses.replace(optdigits, train=optdigits.train[:120], valid=optdigits.valid[:40])
+    recipe = RECIPES[name].replace(batch_size=40, use_valid=False)
+    whole = train(recipe, few, epochs=2)
+    step, n_left = Trainer.step, iter(range(4))
+
+    def stop_in_the_second_epoch(self: Trainer, *batch: Tensor) -> tuple[float, Tensor]:
+        if next(n_left, None) is None:
+            raise KeyboardInterrupt
+        return step(self, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", stop_in_the_second_epoch)
+        with pytest.raises(Interrupted):
+            train(recipe, few, epochs=2, out=tmp_path / "run.pt")
+    further = train(digits=few, resume=tmp_path / "run.pt")
+    for run in (further, load_run(further.save(tmp_path / "run.pt"))):
+        for ours, expected in zip(
+            *(r.model.state_dict().values() for r in (run, whole)), strict=True
+        ):
+            assert torch.equal(ours, expected)
+    assert load_run(tmp_path / "run.pt", weights="best").model.state_dict()
