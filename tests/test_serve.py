@@ -84,9 +84,14 @@ def test_a_page_needs_no_other_machine_and_ctrl_c_leaves_nothing_behind(running:
     assert list(running.folder.iterdir()) == []
 
 
-HURRIED = """
+FULL = """
 from digitlab.widgets import serve
 serve.MOST, serve.PATIENCE = 1, 20
+serve.serve_pad(port=0, open_browser=False)
+"""
+
+FORGETFUL = """
+from digitlab.widgets import serve
 serve.SETTINGS["MappingKernelManager"] = {"cull_idle_timeout": 8, "cull_interval": 1}
 serve.serve_pad(port=0, open_browser=False)
 """
@@ -101,24 +106,29 @@ def wait_for_kernels(server: psutil.Process, number: int) -> list[psutil.Process
     return kernels
 
 
-def test_a_page_that_nobody_looks_at_gives_its_kernel_back_and_a_killed_server_all(
+def test_one_page_too_many_is_told_so_and_a_killed_server_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with pad_server("-c", HURRIED) as (server, address):
-        process = psutil.Process(server.pid)
+    with pad_server("-c", FULL) as (server, address):
         get(address)
-        wait_for_kernels(process, 2)
+        kernels = wait_for_kernels(psutil.Process(server.pid), 2)
         with pytest.raises(urllib.error.HTTPError, match="503") as full:
             get(address)
         assert "open 4 times already. Close one" in full.value.read().decode()
-        kernels = wait_for_kernels(process, 1)
         server.kill()
-    assert psutil.wait_procs(kernels, timeout=10)[1] == []
+    assert psutil.wait_procs(kernels, timeout=SECONDS)[1] == []
     assert [path.name[:13] for path in tmp_path.iterdir()] == ["digitlab-pad-"]
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     serve._sweep()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_that_nobody_looks_at_gives_its_kernel_back() -> None:
+    with pad_server("-c", FORGETFUL) as (server, address):
+        kernels = wait_for_kernels(psutil.Process(server.pid), 1)  # it waits for the page
+        get(address)
+        assert psutil.wait_procs(kernels, timeout=SECONDS)[1] == []
 
 
 @pytest.mark.parametrize("port", ["-1", "70000"])
