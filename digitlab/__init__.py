@@ -10,7 +10,8 @@ from typing import Any
 
 _NAMES = {
     "idx": "read_idx",
-    "data": "Digits Split as_pixels batches load",
+    "pixels": "as_pixels",
+    "data": "Digits Split batches load",
     "models": "MODELS Ensemble LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv n_parameters",
     "recipes": "RECIPES Recipe build_model document_recipes",
     "augment": "Augment change_stroke erase warp",
@@ -34,11 +35,13 @@ _NAMES = {
     "show.layers": "plot_features plot_map plot_weights",
     "show.pages": "plot_page plot_steps",
     "show.graphs": "draw_blocks draw_graph graph_parts layer_table",
+    "exercises.desk": "check hint progress solution",
     "widgets.augmenting": "AugmentExplorer",
     "widgets.confusion": "ConfusionExplorer",
     "widgets.layers": "LayerExplorer",
     "widgets.pad": "DigitPad",
     "widgets.samples": "SampleBrowser",
+    "widgets.quiz": "guess quiz truth",
     "widgets.training": "TrainingDesk",
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -46,6 +49,8 @@ __all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "exercises":
+        return importlib.import_module("digitlab.exercises")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'digitlab' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"digitlab.{_MODULE_OF[name]}"), name)

@@ -20,6 +20,7 @@ PACKAGE = ROOT / "digitlab"
 # A module imports from the lines above its own, and from none beside it.
 LAYERS = (
     "files formats geometry names plain tables",
+    "pixels",
     "augment idx metrics models reading.opened reading.paper",
     "data reading.light recipes",
     "checkpoint inference reading.strokes",
@@ -29,6 +30,13 @@ LAYERS = (
     "measured",
     "reading.page show.figure",
     "show.charts show.digits show.graphs show.layers show.pages show.results show.training",
+    "exercises.compare exercises.guard exercises.honesty exercises.memory",
+    "exercises.records exercises.views",
+    " ".join(
+        f"exercises.bank.{path.stem}" for path in sorted(PACKAGE.glob("exercises/bank/[a-z]*.py"))
+    ),
+    "exercises.checking exercises.course",
+    "exercises.desk",
     "widgets.base widgets.controls",
     "widgets.pager",
     "widgets.augmenting widgets.confusion widgets.layers widgets.pad widgets.samples",

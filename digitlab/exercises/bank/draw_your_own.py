@@ -1,0 +1,4 @@
+"""Exercises and quiz of notebook 11."""
+
+EXERCISES = ()
+QUIZ = ()

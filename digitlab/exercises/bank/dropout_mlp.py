@@ -1,0 +1,4 @@
+"""Exercises and quiz of notebook 05."""
+
+EXERCISES = ()
+QUIZ = ()

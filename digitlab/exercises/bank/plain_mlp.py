@@ -1,0 +1,4 @@
+"""Exercises and quiz of notebook 04."""
+
+EXERCISES = ()
+QUIZ = ()

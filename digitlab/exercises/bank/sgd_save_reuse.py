@@ -1,0 +1,4 @@
+"""Exercises and quiz of notebook 08."""
+
+EXERCISES = ()
+QUIZ = ()

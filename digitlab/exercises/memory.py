@@ -1,0 +1,126 @@
+"""What a learner has done so far: one small file on this machine, without names or code."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from digitlab.files import hold, written
+
+FORMAT = 1
+PATIENCE = 5.0  # seconds for which another notebook may write
+KINDS = ("exercises", "questions", "guesses")
+
+
+@dataclass
+class Record:
+    """Hold all that is kept, by the name of exercise, question or guess.
+
+    Attributes:
+        exercises: {"tries", "hints", "done": date or "", "given_up": bool} each.
+        questions: {"tries", "right": whether the last answer was} each.
+        guesses: {"guess", "truth": None until it was seen} each.
+    """
+
+    exercises: dict[str, dict[str, Any]] = field(default_factory=dict)
+    questions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guesses: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def exercise(self, name: str) -> dict[str, Any]:
+        new = {"tries": 0, "hints": 0, "done": "", "given_up": False}
+        return self.exercises.setdefault(name, new)
+
+    def state(self, name: str) -> str:
+        """Return "done", "given up", "tried" or "" of an exercise."""
+        entry = self.exercises.get(name)
+        if not entry:
+            return ""
+        if entry["given_up"]:
+            return "given up"
+        return "done" if entry["done"] else "tried"
+
+
+def place() -> Path:
+    """Return where the file lies: `$DIGITLAB_PROGRESS`, else the user's folder for data."""
+    named = os.environ.get("DIGITLAB_PROGRESS", "")
+    if named:
+        return Path(named).expanduser()
+    return user_data_path("digitlab", appauthor=False) / "progress.json"
+
+
+def today() -> str:
+    """Return the date, as 2026-01-31."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def read() -> Record:
+    """Read what is kept; a file that is damaged is set aside, beside it, and a new one begins."""
+    path = place()
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return Record()
+    try:
+        return _checked(json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+        path.rename(aside)
+        return Record()
+
+
+def change(update: Callable[[Record], None]) -> str:
+    """Read, change and write what is kept, whole or not at all.
+
+    Returns:
+        "", or one sentence on why nothing could be kept; a check goes on without.
+    """
+    try:
+        with _alone():
+            record = read()
+            update(record)
+            with written(place()) as file:
+                file.write(json.dumps({"format": FORMAT, **vars(record)}, indent=1).encode())
+    except (OSError, ValueError) as error:
+        return f"Your progress could not be kept: {error}"
+    return ""
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other notebook writes."""
+    path = place()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("ab") as lock:
+        end = time.monotonic() + PATIENCE
+        while not hold(lock):
+            if time.monotonic() > end:
+                raise ValueError("another notebook has been writing for too long")
+            time.sleep(0.01)
+        yield
+
+
+def _checked(kept: Any) -> Record:
+    """Return the record that a file holds, or raise a ValueError or TypeError."""
+    forms: dict[str, dict[str, tuple[type, ...]]] = {
+        "exercises": {"tries": (int,), "hints": (int,), "done": (str,), "given_up": (bool,)},
+        "questions": {"tries": (int,), "right": (bool,)},
+        "guesses": {"guess": (str, int, float), "truth": (str, int, float, type(None))},
+    }
+    if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+        raise ValueError("not a file of progress")
+    for kind, form in forms.items():
+        for entry in kept[kind].values() if isinstance(kept.get(kind), dict) else [None]:
+            if not isinstance(entry, dict) or set(entry) != set(form):
+                raise ValueError("not a file of progress")
+            if not all(isinstance(entry[key], types) for key, types in form.items()):
+                raise ValueError("not a file of progress")
+    return Record(**{kind: kept[kind] for kind in KINDS})
