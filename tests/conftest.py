@@ -1,6 +1,7 @@
 """Digits that several test modules share: drawn ones, the embedded ones, and MNIST where it is."""
 
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -27,6 +28,14 @@ def strokes(n: int, seed: int) -> Split:
 def one_thread() -> None:
     """Small batches gain nothing from a second thread, and lose much where another test has it."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what a test does as a learner in a file of its own."""
+    path = tmp_path / "kept" / "progress.json"
+    monkeypatch.setenv("DIGITLAB_PROGRESS", str(path))
+    return path
 
 
 class InterruptAt:

@@ -39,7 +39,7 @@ LAYERS = (
     "exercises.desk",
     "widgets.base widgets.controls",
     "widgets.pager",
-    "widgets.augmenting widgets.confusion widgets.layers widgets.pad widgets.samples",
+    "widgets.augmenting widgets.confusion widgets.layers widgets.pad widgets.quiz widgets.samples",
     "widgets.serve widgets.training",
     "doctor",
     "cli",

@@ -39,6 +39,7 @@ class Outcome:
 def environment(digits: str) -> dict[str, str]:
     """Return the environment of a kernel in which "auto" means the data set `digits`."""
     variables = {**os.environ, "DIGITLAB_DIGITS": digits, "TQDM_DISABLE": "1"}
+    variables["DIGITLAB_PROGRESS"] = "off"  # nobody's own is touched
     if folder := variables.get("DIGITLAB_DATA"):  # a kernel works in the notebook's folder
         variables["DIGITLAB_DATA"] = str(Path(folder).expanduser().absolute())
     return variables

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from digitlab.exercises import course, memory
@@ -111,8 +112,8 @@ class ProgressView:
             asked = course.questions().get(number, ())
             right = sum(self.record.questions.get(q.name, {}).get("right", False) for q in asked)
             mine = [g for name, g in self.record.guesses.items() if name.startswith(f"{number}-")]
-            close = f"{len(mine)}" if mine else ""
-            rows.append((number, signs, f"{right} of {len(asked)}" if asked else "", close))
+            answered = f"{right} of {len(asked)}" if asked else ""
+            rows.append((number, signs, answered, _closeness(mine)))
         return rows
 
     @property
@@ -135,6 +136,18 @@ class ProgressView:
 
     def _repr_html_(self) -> str:
         return self._table()._repr_html_()
+
+
+def _closeness(guesses: Sequence[Mapping[str, Any]]) -> str:
+    """Say how near guesses came: by which factor numbers were off, how many words were right."""
+    seen = [(g["guess"], g["truth"]) for g in guesses if g["truth"] is not None]
+    numbers = [pair for pair in seen if all(isinstance(x, int | float) for x in pair)]
+    words = [pair for pair in seen if pair not in numbers]
+    factors = [max(a / b, b / a) for a, b in numbers if a * b > 0]
+    parts = [f"off by a factor of {median(factors):.3g} ({len(factors)})"] if factors else []
+    if words:
+        parts.append(f"{sum(str(a) == str(b) for a, b in words)} of {len(words)} right")
+    return "; ".join(parts)
 
 
 SIGNS = {"done": "✓", "tried": "~", "given up": "x", "": "○"}

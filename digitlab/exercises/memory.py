@@ -51,10 +51,14 @@ class Record:
 
 def place() -> Path:
     """Return where the file lies: `$DIGITLAB_PROGRESS`, else the user's folder for data."""
-    named = os.environ.get("DIGITLAB_PROGRESS", "")
-    if named:
+    if named := os.environ.get("DIGITLAB_PROGRESS"):
         return Path(named).expanduser()
     return user_data_path("digitlab", appauthor=False) / "progress.json"
+
+
+def is_off() -> bool:
+    """Say whether nothing is to be kept: `$DIGITLAB_PROGRESS` is "off"."""
+    return os.environ.get("DIGITLAB_PROGRESS") == "off"
 
 
 def today() -> str:
@@ -66,8 +70,10 @@ def read() -> Record:
     """Read what is kept; a file that is damaged is set aside, beside it, and a new one begins."""
     path = place()
     try:
-        text = path.read_bytes()
+        text = b"" if is_off() else path.read_bytes()
     except OSError:
+        return Record()
+    if not text:
         return Record()
     try:
         return _checked(json.loads(text))
@@ -83,6 +89,8 @@ def change(update: Callable[[Record], None]) -> str:
     Returns:
         "", or one sentence on why nothing could be kept; a check goes on without.
     """
+    if is_off():
+        return ""
     try:
         with _alone():
             record = read()

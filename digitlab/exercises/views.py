@@ -45,8 +45,8 @@ class Note:
         return "\n".join([first, *self.lines, *([self.code] if self.code else []), *values])
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><b>{SIGNS.get(self.state, '·')} {_marked(self.head)}</b></p>"]
-        parts += [f"<p>{_marked(line)}</p>" for line in self.lines]
+        parts = [f"<p><b>{SIGNS.get(self.state, '·')} {marked(self.head)}</b></p>"]
+        parts += [f"<p>{marked(line)}</p>" for line in self.lines]
         if self.code:
             parts.append(f"<pre>{escape(self.code)}</pre>")
         if self.shown:
@@ -78,7 +78,7 @@ class Beside:
             heads, cells = f"<th>yours</th>{heads}", f"{_code(left)}{cells}"
         return (
             f"<table><thead><tr>{heads}</tr></thead><tbody><tr>{cells}</tr></tbody></table>"
-            f"<p>{_marked(self.why)}</p>"
+            f"<p>{marked(self.why)}</p>"
         )
 
 
@@ -103,7 +103,7 @@ def _code(lines: Sequence[tuple[bool, str]]) -> str:
     return f'<td style="text-align:left;vertical-align:top"><pre>{text}</pre></td>'
 
 
-def _marked(text: str) -> str:
+def marked(text: str) -> str:
     """Return text as HTML; what stands between backticks is code."""
     parts = escape(text, quote=False).split("`")
     code = [f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)]
