@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from digitlab.exercises import honesty
-from digitlab.exercises.compare import difference, pattern
+from digitlab.exercises.compare import difference, is_number, pattern
 from digitlab.exercises.guard import SECONDS, Outcome, attempt
 from digitlab.exercises.records import Arguments, Exercise, call
 
@@ -203,7 +203,7 @@ def _in_words(
     """Return what an unknown difference looks like over all cases."""
     words = []
     pairs = [(trial.outcomes[title].value, expected[title].value) for title in titles]
-    if all(np.ndim(x) == 0 and isinstance(x, int | float) for pair in pairs for x in pair):
+    if all(is_number(x) for pair in pairs for x in pair):
         got, wanted = (np.array([float(pair[i]) for pair in pairs]) for i in (0, 1))
         if seen := pattern(got, wanted):
             words.append(f"Over all cases: {seen}.")

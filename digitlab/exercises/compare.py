@@ -48,7 +48,7 @@ def difference(got: Any, expected: Any, *, close: float = CLOSE) -> str:
         return "it returns nothing; does it end in `return`?"
     if isinstance(expected, Tensor | np.ndarray) and np.ndim(expected):
         return _array_difference(got, expected, close)
-    if _is_number(expected):
+    if is_number(expected):
         return _number_difference(got, expected, close)
     if isinstance(expected, Mapping):
         return _mapping_difference(got, expected, close)
@@ -60,7 +60,7 @@ def difference(got: Any, expected: Any, *, close: float = CLOSE) -> str:
 def _is_one(got: Any, expected: Any, close: float) -> bool:
     """Say whether a value is right where several are, or one of a kind of its own."""
     if isinstance(expected, Between):
-        return _is_number(got) and expected.low <= float(got) <= expected.high
+        return is_number(got) and expected.low <= float(got) <= expected.high
     if isinstance(expected, OneOf):
         return any(not difference(got, one, close=close) for one in expected.answers)
     return isinstance(got, type(expected)) and bool(got == expected)
@@ -135,7 +135,8 @@ def _moved(
     return ""
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Say whether a value is one number, in whatever it is wrapped."""
     if isinstance(value, Tensor | np.ndarray | np.generic):
         return np.ndim(value) == 0 or value.shape == (1,)
     return isinstance(value, Number)
@@ -187,7 +188,7 @@ def _kind_difference(got: np.ndarray, expected: np.ndarray) -> str:
 
 
 def _number_difference(got: Any, expected: Any, close: float) -> str:
-    if not _is_number(got):
+    if not is_number(got):
         return f"it is {told(got)}, not the number {told(expected)}"
     left, right = (float(x) if not isinstance(x, complex) else math.nan for x in (got, expected))
     if (math.isnan(left) and math.isnan(right)) or math.isclose(
@@ -214,7 +215,7 @@ def _sequence_difference(got: Any, expected: Sequence[Any], close: float) -> str
         return f"it is {told(got)}, not {told(expected)}"
     if len(got) != len(expected):
         return f"it holds {len(got)} values, not {len(expected)}"
-    if expected and all(map(_is_number, expected)) and all(map(_is_number, got)):
+    if expected and all(map(is_number, expected)) and all(map(is_number, got)):
         left, right = (np.array([float(x) for x in side]) for side in (got, expected))
         same = np.allclose(left, right, rtol=close, atol=TINY, equal_nan=True)
         if not same and (words := pattern(left, right, close)):

@@ -87,8 +87,9 @@ def load(path: str | Path) -> tuple[str, ...]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where `inspect` looks for the source of classes
     spec.loader.exec_module(module)
-    group = tuple(getattr(module, "EXERCISES", ()))
-    if not group or not all(isinstance(each, Exercise | Open) for each in group):
+    group = getattr(module, "EXERCISES", ())
+    is_group = isinstance(group, tuple) and all(isinstance(one, Exercise | Open) for one in group)
+    if not group or not is_group:
         raise ValueError(f"{path.name} has no EXERCISES, a tuple of Exercise and Open")
     others = {e.name for n, known in exercises().items() if n != path.stem for e in known}
     if taken := [each.name for each in group if each.name in others]:

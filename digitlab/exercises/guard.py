@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 SECONDS = 4.0
-MEMORY = 2 << 30  # bytes more than the notebook has
+MEMORY = 1 << 30  # bytes more than the notebook has
 PRINTED = 10_000  # characters
 AGAIN = 0.01  # seconds after which a run that caught its end is ended again
 
@@ -98,7 +98,7 @@ ENDS: dict[type[BaseException] | tuple[type[BaseException], ...], str] = {
     (_ExitError, SystemExit): "it called exit(), which would end the notebook; "
     "return the answer instead",
     RecursionError: "it calls itself without end; which call should be the last?",
-    MemoryError: "it asked for more than 2 GB of memory; is a shape far too large?",
+    MemoryError: "it asked for more than 1 GB of memory; is a shape far too large?",
 }
 
 

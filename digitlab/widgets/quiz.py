@@ -161,7 +161,8 @@ def truth(name: str, value: Any, *, unit: str = "") -> Note:
 
     memory.change(tell)
     mine = entry["guess"]
-    return Note("truth", f"It is {shown}; you guessed {mine}{_apart(mine, value)}.")
+    guessed = mine if isinstance(mine, str) else told(mine)
+    return Note("truth", f"It is {shown}; you guessed {guessed}{_apart(mine, value)}.")
 
 
 def _apart(mine: Any, value: Any) -> str:
