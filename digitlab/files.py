@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,12 +28,14 @@ def written(path: PathLike) -> Iterator[IO[bytes]]:
     part = _part(place)
     _sweep(place)
     try:
-        with part.open("wb") as file:
-            hold(file)
+        with _opened(part) as file:
             yield file
-        if place.exists():
-            shutil.copymode(place, part)
-        os.replace(part, place)
+            file.flush()
+            if place.exists():
+                shutil.copymode(place, part)
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be moved there
+            os.replace(part, place)  # still locked, so that nobody sweeps it
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
@@ -55,7 +58,7 @@ def place_for(path: PathLike) -> Path:
             raise OSError(0, "it is write-protected")
         place.parent.mkdir(parents=True, exist_ok=True)
         _part(place).open("ab").close()
-        _part(place).unlink()
+        _part(place).unlink(missing_ok=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise _unwritable(path, error) from None
     return place
@@ -88,7 +91,16 @@ def is_left(path: Path) -> bool:
 
 
 def _part(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{os.getpid()}.part")
+    return path.with_name(f"{path.name}.{threading.get_native_id()}.part")
+
+
+def _opened(part: Path) -> IO[bytes]:
+    """Open a new file and lock it; another process may sweep it before it is locked."""
+    while True:
+        file = part.open("wb")
+        if hold(file) and part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            return file
+        file.close()
 
 
 def _sweep(path: Path) -> None:
@@ -96,8 +108,17 @@ def _sweep(path: Path) -> None:
     begin = f"{path.name}."
     for part in path.parent.glob("*.part"):
         number = part.name.removeprefix(begin).removesuffix(".part")
-        if part.name.startswith(begin) and number.isdecimal() and is_left(part):
-            part.unlink(missing_ok=True)
+        if part.name.startswith(begin) and number.isdecimal():
+            with suppress(OSError), part.open("rb+") as file:
+                if hold(file):
+                    _unlink(part, file)
+
+
+def _unlink(part: Path, file: IO[bytes]) -> None:
+    """Delete a locked file, before another process can lock it where the system allows that."""
+    if sys.platform == "win32":
+        file.close()
+    part.unlink(missing_ok=True)
 
 
 def _unwritable(path: PathLike, error: Exception) -> ValueError:

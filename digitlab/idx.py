@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from digitlab.formats import CONTAINERS, Container, DamagedFileError, at_most, shown
+from digitlab.files import written
+from digitlab.formats import (
+    CONTAINERS,
+    MOST_BYTES,
+    Container,
+    DamagedFileError,
+    at_most,
+    shown,
+)
 from digitlab.names import Registry
 
 if TYPE_CHECKING:  # the command line takes its names from here, and does without NumPy
@@ -366,15 +374,12 @@ def in_order(name: str, found: Found, arrays: dict[str, np.ndarray]) -> bool:
 def download(name: str) -> Found:
     """Download the files that are not yet in the user's cache.
 
-    Each is written beside its place, compared with the published MD5 sum, and moved when whole.
+    Each is compared with the published MD5 sum, written beside its place, and moved when whole.
 
     Raises:
         OSError: where no mirror delivers them in time.
     """
-    import pooch
     import torchvision.datasets
-
-    pooch.get_logger().setLevel("WARNING")  # it would print the path of the cache
 
     source = SOURCES[name]
     data_set = getattr(torchvision.datasets, source.torchvision)
@@ -386,19 +391,22 @@ def download(name: str) -> Found:
 
 
 def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path:
-    import pooch
-
-    problems = []
+    path, problems = folder / file, []
+    if path.is_file() and _is_published(path.read_bytes(), md5):
+        return path
     for mirror in mirrors:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return Path(pooch.retrieve(mirror + file, f"md5:{md5}", file, folder, None, _fetch))
+            content, problem = _fetched(mirror + file), "other bytes than the published ones"
+            if _is_published(content, md5):
+                with written(path) as kept:
+                    kept.write(content)
+                return path
+        except ValueError:
+            problem = "the cache cannot be written"
         except OSError as error:  # whatever requests raises is one, too
             response = getattr(error, "response", None)
             status = "" if response is None else f"status {response.status_code}"
             problem = status or error.strerror or type(error).__name__
-        except ValueError:
-            problem = "other bytes than the published ones"
         problems.append(f"{mirror}: {problem}")
     raise OSError(
         f"{file} could not be downloaded ({'; '.join(problems)}); try again with a network, or set "
@@ -406,20 +414,24 @@ def _download_one(mirrors: list[str], file: str, md5: str, folder: Path) -> Path
     )
 
 
-def _fetch(url: str, target: str, _: object) -> None:
-    """Write what an address holds to a file; end a download that drags on, which pooch does not."""
+def _is_published(content: bytes, md5: str) -> bool:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
+
+
+def _fetched(url: str) -> bytes:
+    """Return what an address holds; end a download that drags on or has no end."""
     import requests
 
     print(f"downloading {url}", file=sys.stderr)
-    end = time.monotonic() + DOWNLOAD_SECONDS
+    end, content = time.monotonic() + DOWNLOAD_SECONDS, bytearray()
     headers = {"Accept-Encoding": "identity"}  # the MD5 sum is that of the bytes as they are kept
-    with (
-        requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as response,
-        open(target, "wb") as file,
-    ):
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUTS) as response:
         response.raise_for_status()
         for part in response.iter_content(64):  # few bytes, to look at the clock often
-            file.write(part)
+            content += part
             if time.monotonic() > end:
                 late = f"it took more than {DOWNLOAD_SECONDS} seconds"
                 raise TimeoutError(errno.ETIMEDOUT, late)
+            if len(content) > MOST_BYTES:
+                break
+    return bytes(content)
