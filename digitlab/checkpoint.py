@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable
+from types import UnionType
 from typing import Any, Protocol
 
 import torch
@@ -21,7 +22,17 @@ Augment = Callable[[Tensor], Tensor]
 PARTS = ("scheduler", "model", "averaged", "optimizer")  # the first tells version 1
 PLANNED = {"epochs", "digits", "batch_size", "seed", "smoothing", "average", "precision"}
 SPEED = ("foreach", "fused", "capturable")  # of an optimizer: these change nothing else
-NAMES = ("plan", "history", *PARTS, "best_weights", "loader_random", "torch_random")
+KINDS: dict[str, type | UnionType] = {  # of what a snapshot holds
+    "plan": dict,
+    "history": object,  # it refuses other kinds itself
+    "scheduler": dict | None,
+    "model": dict,
+    "averaged": dict | None,
+    "optimizer": dict,
+    "best_weights": dict | None,
+    "loader_random": Tensor,
+    "torch_random": Tensor,
+}
 
 
 class Training(Protocol):
@@ -76,6 +87,9 @@ def restore(training: Training, state: State, loader: Loader) -> None:
                 "version; train anew"
             )
     state = copy.deepcopy(state)  # else the optimizer would write into it
+    groups = zip(state["optimizer"]["param_groups"], training.optimizer.param_groups, strict=True)
+    for was, now in groups:
+        was |= {name: now[name] for name in SPEED if name in now}
     for name in PARTS:
         if state[name] is not None:
             getattr(training, name).load_state_dict(state[name])
@@ -109,11 +123,18 @@ def _fits_optimizer(state: Any, optimizer: Optimizer) -> bool:
     if not names or not _fits(*map(_groups, (state, optimizer.state_dict()))):
         return False
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    shapes = {place: ((), weight.shape) for place, weight in enumerate(weights)}
-    return isinstance(state["state"], dict) and all(
-        isinstance(values, dict)
-        and all(v.shape in shapes.get(place, ()) for v in values.values() if isinstance(v, Tensor))
-        for place, values in state["state"].items()
+    kept, places = state["state"], set(range(len(weights)))
+    if not isinstance(kept, dict) or not kept.keys() <= places:
+        return False
+    if not all(isinstance(values, dict) for values in kept.values()):
+        return False
+    kinds = {tuple((name, type(value)) for name, value in kept[place].items()) for place in kept}
+    return len(kinds) < 2 and all(  # the same of each weight
+        value.shape in ((), weights[place].shape)
+        if isinstance(value, Tensor)
+        else value is None or isinstance(value, int | float)
+        for place in kept
+        for value in kept[place].values()
     )
 
 
@@ -169,16 +190,25 @@ def check_whole(state: State) -> None:
     """Refuse what `snapshot` did not return: something else, or a part of it.
 
     Raises:
-        ValueError: naming what is missing.
+        ValueError: naming what is missing, or is of another type.
     """
-    missing = [name for name in NAMES if not isinstance(state, dict) or name not in state]
-    if not missing and not (isinstance(state["plan"], dict) and state["plan"].keys() >= PLANNED):
+    parts = state if isinstance(state, dict) else {}
+    missing = [
+        name
+        for name, kind in KINDS.items()
+        if name not in parts or not isinstance(parts[name], kind)
+    ]
+    if not missing and not _is_plan(parts["plan"]):
         missing = ["plan"]
     if missing:
         raise ValueError(
             f"a training cannot go on without its {', '.join(missing)}; resume=... takes what "
             "snapshot() returned"
         )
+
+
+def _is_plan(plan: State) -> bool:
+    return plan.keys() >= PLANNED and not any(isinstance(value, Tensor) for value in plan.values())
 
 
 def _optimizer(optimizer: Optimizer) -> str:

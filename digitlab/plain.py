@@ -46,7 +46,8 @@ def _is(value: Any, hint: Any) -> bool:
     if kind is dict:
         return isinstance(value, dict) and all(_is(item, args[1]) for item in value.values())
     if kind is tuple:
-        return isinstance(value, tuple) and all(_is(item, args[0]) for item in value)
+        n_fits = isinstance(value, tuple) and (args[-1] is ... or len(value) == len(args))
+        return n_fits and all(_is(item, args[0]) for item in value)
     if hint in (int, float):
         return isinstance(value, int | hint) and not isinstance(value, bool)
     return hint is Any or isinstance(value, hint)

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import platform
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -22,7 +23,8 @@ from digitlab.augment import Augment
 from digitlab.checkpoint import State
 from digitlab.data import Digits, Split, load
 from digitlab.files import place_for, written
-from digitlab.inference import evaluate
+from digitlab.geometry import SIZE
+from digitlab.inference import evaluate, read_logits
 from digitlab.models import n_parameters
 from digitlab.names import Registry, unknown
 from digitlab.plain import make_plain, plain
@@ -180,8 +182,11 @@ def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     unfit = sorted(options.keys() - inspect.signature(kind).parameters.keys())
     if unfit:
         raise ValueError(f"{recipe.optimizer} takes no {', '.join(unfit)}; replace it by None, too")
-    # fused: one pass over all weights takes a third off a step of the fully connected models
-    return kind(model.parameters(), lr=recipe.lr, fused=True, **options)
+    try:  # fused: one pass over all weights takes a third off a step of the fully connected models
+        return kind(model.parameters(), lr=recipe.lr, fused=True, **options)
+    except ValueError as error:
+        reason = f"{str(error)[:1].lower()}{str(error)[1:]}"
+        raise ValueError(f"{recipe.optimizer} cannot learn so: {reason}; replace it") from None
 
 
 def build_trainer(recipe: Recipe, *, seed: int = 0, **options: Any) -> Trainer:
@@ -358,14 +363,17 @@ def load_run(path: str | os.PathLike[str], *, weights: str = "last") -> Run:
         recipe, state = Recipe.from_dict(content["recipe"]), content["state"]
         if weights == "best" and not (state and state["best_weights"]):
             raise ValueError("it keeps only the last weights; use weights='last'")
+        if state is not None and content["version"] == FORMAT_VERSION:
+            checkpoint.check_whole(state)
         model = build_model(recipe)
         model.load_state_dict(state["best_weights"] if weights == "best" else content["weights"])
+        read_logits(model, [torch.zeros(1, 1, SIZE, SIZE)], 1)  # its options work
         plain = {name: content[name] for name in PLAIN}
         history = History.from_dict(content["history"])
         return Run(recipe, model.eval(), history, state=state, **plain)
-    except (KeyError, TypeError, RuntimeError, ValueError, AttributeError) as error:
+    except Exception as error:  # a wrong value can make any part stumble
         missing = isinstance(error, KeyError)
-        reason = f"it lacks {error}" if missing else " ".join(str(error).split())
+        reason = f"it lacks {error}" if missing else " ".join(str(error).split())[:200]
         raise ValueError(f"{path.name} is no run that can be used: {reason}") from None
 
 
@@ -386,10 +394,10 @@ def _read(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path.name} is not a saved run, or is cut short; save the run again")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch compares no checksums
                 raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-        content = torch.load(path, weights_only=True, map_location="cpu")
+            content = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError:
         raise ValueError(
             f"{path.name} holds more than numbers and text, which could run code; it was not "
@@ -398,11 +406,12 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # damage can make the reader stumble in any way
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(f"{path.name} is damaged ({reason}); save the run again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or str(content.get("format")) != FORMAT:
         raise ValueError(f"{path.name} was not saved by digitlab; load it with torch.load")
-    if content.get("version") not in range(1, FORMAT_VERSION + 1):
+    found = f"{content.get('version')!s:.9}"
+    if found not in map(str, range(1, FORMAT_VERSION + 1)):
         raise ValueError(
-            f"{path.name} was saved by a newer digitlab (format {content.get('version')}, this "
-            f"one reads up to {FORMAT_VERSION}); update digitlab"
+            f"{path.name} was saved by a newer digitlab (format {found}, this one reads up to "
+            f"{FORMAT_VERSION}); update digitlab"
         )
     return content
