@@ -21,11 +21,17 @@ UNWANTED = {
     "install cell": r"\b(pip|conda) install|^\s*!",
     "module of the library": r"\b(from|import) digitlab\.",
 }
+ASKS = re.compile(r"dl\.(check|guess|hint|progress|quiz|solution|truth)\([^\n]*\)")
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def lesson_cells(notebook):
+    """Return the code cells besides those that only ask or answer a learner."""
+    return [cell for cell in code_cells(notebook) if not ASKS.fullmatch(cell.source)]
 
 
 def outputs(notebook):
@@ -61,7 +67,7 @@ def numbers_its_sections_without_a_gap(notebook):
 
 
 def has_at_most_40_code_cells(notebook):
-    assert 1 <= len(code_cells(notebook)) <= 40
+    assert 1 <= len(lesson_cells(notebook)) <= 40
 
 
 def has_no_cell_above_20_lines(notebook):
@@ -70,7 +76,7 @@ def has_no_cell_above_20_lines(notebook):
 
 
 def has_a_median_of_2_to_6_lines(notebook):
-    assert 2 <= median(len(cell.source.splitlines()) for cell in code_cells(notebook)) <= 6
+    assert 2 <= median(len(cell.source.splitlines()) for cell in lesson_cells(notebook)) <= 6
 
 
 def has_no_unwanted_code(notebook):

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digitlab.data import Digits, as_pixels, load
+from digitlab.data import Digits, load
 from digitlab.inference import evaluate, layer_output
 from digitlab.measured import pretrained_run, results, stored
+from digitlab.pixels import as_pixels
 from digitlab.reading.page import read_page
 from digitlab.reading.paper import photograph
 from digitlab.reading.steps import digitize

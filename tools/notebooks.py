@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from digitlab import data
 from digitlab.cli import Answer, FailedError
 from digitlab.tables import text_table
+from tools.solved import solve
 
 CELL_TIMEOUT = 300  # seconds
 STDERR = 2  # of this process, whatever sys.stderr is
@@ -173,8 +174,27 @@ def run_all(paths: Sequence[Path], digits: str, out: Path | None) -> Answer:
     return answer
 
 
+def solved(path: Path) -> Path:
+    """Return a copy of a notebook in which the exercises are solved, and must be right."""
+    notebook = nbformat.read(path, as_version=4)
+    solve(notebook, path.name[:2])
+    copy = Path("build", "solved", path.name)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, copy)
+    return copy
+
+
+def _passes(paths: Sequence[Path], digits: str, options: Sequence[str]) -> bool:
+    """Say whether notebooks pass nbval, which shows what it does."""
+    say(f"\nnotebooks on {digits}: pytest {options[0]}\n")
+    command = [sys.executable, "-m", "pytest", *options, "--nbval-current-env"]
+    command += [f"--nbval-cell-timeout={CELL_TIMEOUT}", *map(str, paths)]
+    done = subprocess.run(command, env=environment(digits), check=False, stdout=STDERR)
+    return done.returncode == 0
+
+
 def check_all(paths: Sequence[Path], digits: str) -> Answer:
-    """Test notebooks with nbval: strict on MNIST where it is at hand, and lax on optdigits.
+    """Test notebooks with nbval: strict on MNIST where it is at hand, lax on optdigits, and solved.
 
     Raises:
         FailedError: where one of them does not pass.
@@ -186,14 +206,10 @@ def check_all(paths: Sequence[Path], digits: str) -> Answer:
     if digits != "mnist":
         del modes["mnist"]
         say("SKIPPED: comparing the notebooks' outputs, which needs MNIST (see `digitlab data`)\n")
-    passed = {}
-    for name, options in modes.items():
-        say(f"\nnotebooks on {name}: pytest {options[0]}\n")
-        command = [sys.executable, "-m", "pytest", *options, "--nbval-current-env"]
-        command += [f"--nbval-cell-timeout={CELL_TIMEOUT}", *map(str, paths)]
-        done = subprocess.run(command, env=environment(name), check=False, stdout=STDERR)
-        passed[name] = done.returncode == 0
-    words = [f"on {name} they {'pass' if well else 'FAIL'}" for name, well in passed.items()]
+    passed = {name: _passes(paths, name, options) for name, options in modes.items()}
+    passed["solved"] = _passes([solved(path) for path in paths], "optdigits", ["--nbval-lax"])
+    places = {name: f"on {name}" for name in modes} | {"solved": "solved"}
+    words = [f"{places[name]} they {'pass' if well else 'FAIL'}" for name, well in passed.items()]
     answer = passed, f"the notebooks: {', '.join(words)}"
     if not all(passed.values()):
         raise FailedError(answer)
