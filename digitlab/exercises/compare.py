@@ -87,6 +87,7 @@ def told(value: Any, *, most: int = 70) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+@np.errstate(all="ignore")  # an answer may hold infinities
 def pattern(got: np.ndarray, expected: np.ndarray, close: float = CLOSE) -> str:
     """Name what turns numbers into the expected ones of the same shape, or return ""."""
 
@@ -205,7 +206,7 @@ def _mapping_difference(got: Any, expected: Mapping[Any, Any], close: float) -> 
         return f"{missing[0]!r} is missing"
     if extra := [key for key in got if key not in expected]:
         return f"{extra[0]!r} is too much"
-    return _first((f"at {key!r}", got[key], expected[key]) for key in expected) if close else ""
+    return _first(((f"at {key!r}", got[key], expected[key]) for key in expected), close)
 
 
 def _sequence_difference(got: Any, expected: Sequence[Any], close: float) -> str:
@@ -220,14 +221,13 @@ def _sequence_difference(got: Any, expected: Sequence[Any], close: float) -> str
         same = np.allclose(left, right, rtol=close, atol=TINY, equal_nan=True)
         if not same and (words := pattern(left, right, close)):
             return words
-    return _first(
-        (f"its value number {i}", *pair) for i, pair in enumerate(zip(got, expected, strict=True))
-    )
+    pairs = enumerate(zip(got, expected, strict=True))
+    return _first(((f"its value number {i}", *pair) for i, pair in pairs), close)
 
 
-def _first(pairs: Iterable[tuple[str, Any, Any]]) -> str:
+def _first(pairs: Iterable[tuple[str, Any, Any]], close: float) -> str:
     """Return the first difference of pairs, with the place where it is."""
     for place, got, expected in pairs:
-        if words := difference(got, expected):
+        if words := difference(got, expected, close=close):
             return f"{place}: {words}"
     return ""
