@@ -35,7 +35,7 @@ LAYERS = (
     " ".join(
         f"exercises.bank.{path.stem}" for path in sorted(PACKAGE.glob("exercises/bank/[a-z]*.py"))
     ),
-    "exercises.checking exercises.course",
+    "exercises.checking exercises.course exercises.standing",
     "exercises.desk",
     "widgets.base widgets.controls",
     "widgets.pager",

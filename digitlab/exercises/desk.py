@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Mapping
 from typing import Any
 
 from digitlab.exercises import course, memory
 from digitlab.exercises.checking import Verdict, judge
 from digitlab.exercises.records import Arguments, Exercise, Open, source
+from digitlab.exercises.standing import Standing
 from digitlab.exercises.views import Beside, Note
-from digitlab.tables import Row, Table
 
 N_HINTS = 3
 WORDS = 10  # of an answer in words, at least
@@ -97,65 +95,9 @@ def solution(name: str, *, give_up: bool = False) -> Beside | Note:
     return Beside(name, exercise.solution, _own(exercise), exercise.why)
 
 
-@dataclass(frozen=True, repr=False)
-class ProgressView:
-    """Hold how far a learner has come: exercises, questions and guesses."""
-
-    record: memory.Record
-    groups: Mapping[str, tuple[Exercise | Open, ...]]
-
-    def rows(self) -> list[Row]:
-        """Return for each notebook its exercises with a sign, and its questions and guesses."""
-        rows: list[Row] = []
-        for number, group in self.groups.items():
-            signs = " ".join(SIGNS[self.record.state(each.name)] for each in group)
-            asked = course.questions().get(number, ())
-            right = sum(self.record.questions.get(q.name, {}).get("right", False) for q in asked)
-            mine = [g for name, g in self.record.guesses.items() if name.startswith(f"{number}-")]
-            answered = f"{right} of {len(asked)}" if asked else ""
-            rows.append((number, signs, answered, _closeness(mine)))
-        return rows
-
-    @property
-    def next(self) -> str:
-        """Where to go on: the first exercise that is neither done nor given up."""
-        for number, group in self.groups.items():
-            for each in group:
-                if self.record.state(each.name) in ("", "tried"):
-                    return f"Go on in notebook {number} with {each.name}: {each.task}"
-        return "All exercises are done or given up."
-
-    def _table(self) -> Table:
-        states = [self.record.state(e.name) for group in self.groups.values() for e in group]
-        done = f"{states.count('done')} of {len(states)} exercises done"
-        caption = f"{done} (✓ done, ~ tried, x given up, ○ not yet). {self.next}"
-        return Table(self.rows(), ("notebook", "exercises", "quiz", "guesses"), caption)
-
-    def __repr__(self) -> str:
-        return repr(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
-
-
-def _closeness(guesses: Sequence[Mapping[str, Any]]) -> str:
-    """Say how near guesses came: by which factor numbers were off, how many words were right."""
-    seen = [(g["guess"], g["truth"]) for g in guesses if g["truth"] is not None]
-    numbers = [pair for pair in seen if all(isinstance(x, int | float) for x in pair)]
-    words = [pair for pair in seen if pair not in numbers]
-    factors = [max(a / b, b / a) for a, b in numbers if a * b > 0]
-    parts = [f"off by a factor of {median(factors):.3g} ({len(factors)})"] if factors else []
-    if words:
-        parts.append(f"{sum(str(a) == str(b) for a, b in words)} of {len(words)} right")
-    return "; ".join(parts)
-
-
-SIGNS = {"done": "✓", "tried": "~", "given up": "x", "": "○"}
-
-
-def progress() -> ProgressView:
+def progress() -> Standing:
     """Return how far a learner has come over all notebooks, and where to go on."""
-    return ProgressView(memory.read(), course.exercises())
+    return Standing(memory.read(), course.exercises(), course.questions())
 
 
 def _name_of(answer: Any) -> str:

@@ -42,6 +42,13 @@ function render({ model, el }) {
   form.className = "digitlab-question";
   el.append(form);
 
+  for (const input of inputs)
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // JupyterLab would take the key for itself
+      event.stopPropagation();
+      form.requestSubmit();
+    });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (value() === "") {

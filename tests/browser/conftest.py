@@ -136,6 +136,7 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
     notebooks, log_file = folder / "notebooks", folder / "lab.log"
     private = {
         "IPYTHONDIR": folder / "ipython",
+        "DIGITLAB_PROGRESS": folder / "progress.json",
         "JUPYTER_CONFIG_DIR": folder / "config",
         "JUPYTER_DATA_DIR": folder / "data",
         "JUPYTER_RUNTIME_DIR": folder / "runtime",
