@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def much_memory(values):
 
 
 def more_memory(values):
-    return [np.ones(10**7) for _ in range(1000)]
+    return [np.empty(10**8) for _ in range(1000)]
 
 
 def sleeps(values):
@@ -348,28 +349,8 @@ def test_pixels_are_shown_as_pictures():
 
 # --- A teacher's own ----------------------------------------------------------------------------
 
-OWN = '''
-import torch
-from digitlab.exercises import Exercise, Wrong
-
-
-def twice(x):
-    """Return twice a number."""
-    return 2 * x
-
-
-EXERCISES = (
-    Exercise(
-        reference=twice,
-        task="Double a number.",
-        objective="double",
-        cases=lambda: {"three": (3,), "minus one": (-1,)},
-        wrong=(Wrong(lambda x: x * x, "You squared it."),),
-        hints=("Add it to itself.", "Use `*`.", "return 2 * ____"),
-        why="Twice is two times. So it is.",
-    ),
-)
-'''
+GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+OWN = re.search(r"```python\n(.+?)```", GUIDE.read_text("utf-8"), re.DOTALL)[1]
 
 
 def test_a_teacher_can_add_exercises(tmp_path, monkeypatch):
@@ -377,13 +358,13 @@ def test_a_teacher_can_add_exercises(tmp_path, monkeypatch):
     monkeypatch.setattr(course, "exercises", lambda: groups)
     path = tmp_path / "my_exercises.py"
     path.write_text(OWN)
-    assert dl.exercises.load(path) == ("twice",)
-    assert dl.exercises.load(path) == ("twice",)  # again, after a change
-    assert dl.check(lambda x: x + x, "twice").state == "right"
-    assert "You squared it." in repr(dl.check(lambda x: x**2, "twice"))
-    assert "return 2 * x" in repr(dl.solution("twice"))
+    assert dl.exercises.load(path) == ("darker",)
+    assert dl.exercises.load(path) == ("darker",)  # again, after a change
+    assert dl.check(lambda images: images * 0.5, "darker").state == "right"
+    assert "You took 0.5 away" in repr(dl.check(lambda images: images - 1 / 2, "darker"))
+    assert "return images / 2" in repr(dl.solution("darker"))
     (tmp_path / "other.py").write_text(OWN)
-    with pytest.raises(ValueError, match="another exercise has the name 'twice'"):
+    with pytest.raises(ValueError, match="another exercise has the name 'darker'"):
         dl.exercises.load(tmp_path / "other.py")
     (tmp_path / "none.py").write_text("EXERCISES = 3")
     for name in ("none.py", "nothing.py", "a.txt"):
