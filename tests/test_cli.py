@@ -7,7 +7,6 @@ import shlex
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -331,11 +330,12 @@ def test_recipes_answer_within_a_moment_and_without_torch() -> None:
     assert not heavy & set(done.stdout.splitlines()[-1].split())
 
     def seconds(command: list[str]) -> float:
-        start = time.perf_counter()
+        start = os.times()
         subprocess.run([sys.executable, *command], check=True, capture_output=True)
-        return time.perf_counter() - start
+        end = os.times()  # processor time: a busy machine does not change it much
+        return sum(end[2:4]) - sum(start[2:4])
 
     times = [seconds(["-m", "digitlab", "recipes"]) for _ in range(5)]
-    if statistics.median(times) >= 0.3:  # a busy machine: what remains is our own share
+    if statistics.median(times) >= 0.3:  # a slow machine: what remains is our own share
         times = [s - seconds(["-c", "pass"]) + 0.05 for s in sorted(times)[:3]]
     assert statistics.median(times) < 0.3

@@ -361,7 +361,7 @@ def test_failed_download_ends_with_a_reason_and_leaves_nothing_to_trust(
     said = rf"^{IMAGES}.gz could not be downloaded \({mirror.address}: {reason}\); try again .*$"
     with pytest.raises(OSError, match=said):
         download("mnist")
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 20  # what drips would take minutes
     assert cached(tmp_path) == {}
     assert find("mnist") is None
 
