@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from digitlab.pixels import need_floats
+
 BENDS = 5  # an elastic change is given at 5 x 5 points, and smooth in between
 
 
@@ -40,6 +42,7 @@ def warp(  # noqa: PLR0913
 
     Source: Simard et al. 2003, "Best practices for convolutional neural networks", for elastic.
     """
+    need_floats(images)
     n, _, height, width = images.shape
     like: Any = {"device": images.device, "dtype": images.dtype}
     matrix = _draw_matrix(images, shift, rotate, scale, shear)
@@ -79,7 +82,9 @@ def _smooth(size: int, like: dict[str, Any]) -> Tensor:
 
 def change_stroke(images: Tensor, width: float) -> Tensor:
     """Make strokes thinner or thicker by up to `width` pixels, 2 at most."""
-    change = torch.rand(len(images), 1, 1, 1, device=images.device) * 2 - 1  # (N, 1, 1, 1)
+    need_floats(images)
+    like: Any = {"device": images.device, "dtype": images.dtype}
+    change = torch.rand(len(images), 1, 1, 1, **like) * 2 - 1  # (N, 1, 1, 1)
     change = change * min(width, 2.0) / 2
     thick = _highest_around(images)  # one pixel more on each side
     thin = 1 - _highest_around(1 - images)
@@ -98,6 +103,7 @@ def erase(images: Tensor, size: float) -> Tensor:
 
     Source: DeVries and Taylor 2017, "Cutout".
     """
+    need_floats(images)
     n, _, height, width = images.shape
     device = images.device
     side = torch.rand(n, 1, device=device) * size

@@ -18,6 +18,7 @@ from digitlab import idx
 from digitlab.formats import DamagedFileError
 from digitlab.geometry import N_CLASSES, SIZE, center_in_frame
 from digitlab.names import unknown
+from digitlab.pixels import as_pixels, is_tensor, kind_of
 from digitlab.tables import html_table
 
 
@@ -43,17 +44,17 @@ class Split(Dataset[tuple[Tensor, int]]):
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if not _is(images, torch.uint8, (len(images), SIZE, SIZE)):
+        if not is_tensor(images, torch.uint8) or images.shape[1:] != (SIZE, SIZE):
             raise ValueError(
                 f"images must be a tensor of uint8 and shape (N, 28, 28), but these are "
-                f"{_kind(images)}; pixels in [0, 1] become uint8 by (pixels * 255).round().byte()"
+                f"{kind_of(images)}; pixels in [0, 1] become uint8 by (pixels * 255).round().byte()"
             )
         one_each = {"labels": labels, **({} if self.writers is None else {"writers": self.writers})}
         for name, values in one_each.items():
-            if not _is(values, torch.int64, (len(images),)):
+            if not is_tensor(values, torch.int64) or values.shape != images.shape[:1]:
                 raise ValueError(
                     f"{name} must be a tensor of int64 and shape ({len(images)},), one for each "
-                    f"image, but these are {_kind(values)}"
+                    f"image, but these are {kind_of(values)}"
                 )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < N_CLASSES:
             raise ValueError(
@@ -135,6 +136,11 @@ class Digits:
     licence: str
     notes: str = ""
 
+    def __post_init__(self) -> None:
+        for name in ("train", "valid", "test"):
+            if not isinstance(split := getattr(self, name), Split):
+                raise ValueError(f"{name} must be a Split, not {type(split).__name__}")
+
     def __repr__(self) -> str:
         sizes = f"train={len(self.train)}, valid={len(self.valid)}, test={len(self.test)}"
         return f"Digits({self.name!r}, {sizes}, source={self.source!r})"
@@ -144,21 +150,6 @@ class Digits:
         rows = [[name, len(split), *split.counts().tolist()] for name, split in splits.items()]
         header = ["split", "digits", *(f"of {digit}" for digit in range(N_CLASSES))]
         return html_table(rows, header=header, caption=repr(self))
-
-
-def _is(values: object, dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
-    return isinstance(values, Tensor) and values.dtype == dtype and values.shape == shape
-
-
-def _kind(values: object) -> str:
-    if isinstance(values, Tensor):
-        return f"{values.dtype} of shape {tuple(values.shape)}"
-    return f"of type {type(values).__name__}"
-
-
-def as_pixels(images: Tensor) -> Tensor:
-    """Turn uint8 (..., 28, 28) into float (..., 1, 28, 28) in [0, 1]: what every model takes."""
-    return (images / 255).unsqueeze(-1).movedim(-1, -3)  # in the models' order: channels last
 
 
 # --- Batches ----------------------------------------------------------------------------------

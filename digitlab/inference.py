@@ -14,6 +14,7 @@ from digitlab.data import Split, batches
 from digitlab.geometry import N_CLASSES
 from digitlab.metrics import accuracy
 from digitlab.names import unknown
+from digitlab.pixels import as_batch, as_numbers
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -123,21 +124,23 @@ def layer_output(model: nn.Module, images: Tensor, layer: str) -> Tensor:
 
     Args:
         model: any model; it runs as in `evaluate`, without dropout.
-        images: float (N, 1, 28, 28) in [0, 1], or one digit (1, 28, 28).
+        images: uint8 or float in [0, 1], (N, 1, 28, 28) or one digit (1, 28, 28).
         layer: its name in `model.named_modules()`, for example "layers.3".
 
     Returns:
         float (N, ...), on the processor.
 
     Raises:
-        ValueError: for a layer that the model never runs, or an unknown one, with the nearest.
+        ValueError: for a layer that the model never runs, or an unknown one, with the nearest; for
+            pixels of another shape or range.
     """
     layers = {name: module for name, module in model.named_modules() if name}
     if layer not in layers:
         raise unknown("layer", layer, layers)
+    pixels = as_numbers(images, "images")
+    batch = as_batch(pixels if pixels.ndim == 4 else pixels[None])
     caught: list[Tensor] = []
     with layers[layer].register_forward_hook(lambda _, __, output: caught.append(output.clone())):
-        batch = images if images.ndim == 4 else images[None]
         read_logits(model, [batch], len(batch))
     if not caught:
         raise ValueError(f"this model never runs its layer {layer!r}; choose another one")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from digitlab.geometry import N_CLASSES
+from digitlab.pixels import is_tensor, kind_of
 
 
 def accuracy(predictions: Tensor, labels: Tensor) -> float:
@@ -103,6 +104,9 @@ def calibration(probabilities: Tensor, labels: Tensor, *, bins: int = 15) -> Cal
 
 def _classes(predictions: Tensor, labels: Tensor, *, scores: bool = False) -> Tensor:
     """Check both and return the predicted classes, int64 (N,)."""
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if not isinstance(values, Tensor) or not values.ndim or not is_tensor(values, values.dtype):
+            raise ValueError(f"{name} must be a tensor (N, ...), but these are {kind_of(values)}")
     if not len(labels):
         raise ValueError("there are no digits to judge: labels is empty")
     if len(predictions) != len(labels) or labels.ndim != 1:

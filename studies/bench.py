@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from digitlab.augment import Augment
-from digitlab.data import Split, as_pixels, batches, load
+from digitlab.data import Split, batches, load
 from digitlab.inference import evaluate, read_logits, threads
 from digitlab.measured import pretrained, pretrained_ensemble
 from digitlab.metrics import accuracy, calibration
 from digitlab.names import Registry
+from digitlab.pixels import as_pixels
 from digitlab.recipes import RECIPES, Recipe, build_model
 from digitlab.runs import build_trainer, train
 from studies.bench_draw import bench_draw

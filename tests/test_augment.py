@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from digitlab.augment import Augment, change_stroke, erase, warp
-from digitlab.data import Digits, as_pixels
+from digitlab.data import Digits
+from digitlab.pixels import as_pixels
 
 AMOUNTS = {
     "shift": 3.0,

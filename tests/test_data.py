@@ -10,7 +10,8 @@ import torchvision.datasets
 from torch.utils.data import DataLoader, Subset
 
 from digitlab import idx
-from digitlab.data import Digits, Split, as_pixels, batches, load
+from digitlab.data import Digits, Split, batches, load
+from digitlab.pixels import as_pixels
 
 
 def fingerprint(split: Split) -> str:

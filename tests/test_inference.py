@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from digitlab.data import Digits, Split, as_pixels, batches
+from digitlab.data import Digits, Split, batches
 from digitlab.inference import evaluate, layer_output, read_logits, threads
+from digitlab.pixels import as_pixels
 from digitlab.recipes import build_model
 
 
@@ -85,7 +86,7 @@ def test_looking_into_a_model_leaves_it_as_it_is_even_where_that_fails(tiny: Spl
     state = {name: value.clone() for name, value in model.state_dict().items()}
     layer_output(model, as_pixels(tiny.images), "layers.2")
     with pytest.raises(RuntimeError):
-        layer_output(model, torch.zeros(1, 3, 28, 28), "layers.1")
+        layer_output(nn.Sequential(model, nn.Linear(3, 10)), as_pixels(tiny.images), "0.layers.1")
     assert [module.training for module in model.modules()] == modes
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())

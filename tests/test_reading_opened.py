@@ -86,7 +86,8 @@ def test_more_than_8_bits_keep_their_levels(white: float) -> None:
     [
         ([0, 0, 0], 0, 255),  # dark ink alone lies on white
         ([250, 250, 250], 250, 0),  # white ink alone lies on black
-        ([200, 200, 0], 0, 200),  # where both are there, what is around is like the paper
+        ([200, 0, 200], 0, 200),  # where both are there, what is around is like the paper
+        ([0, 0, 200], 0, 255),  # along the edge lies no paper, only what smooths the ink
         ([90, 90, 0], 0, 255),  # grey levels this close are ink alone
         ([127, 127, 127], 127, 255),
         ([128, 128, 128], 128, 0),

@@ -10,7 +10,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import nn
 
-from digitlab.data import Split, as_pixels
+from digitlab.data import Split
+from digitlab.pixels import as_pixels
 from digitlab.reading.predict import Prediction, predict
 from digitlab.reading.steps import STEPS, UNUSUAL, digitize
 from digitlab.recipes import build_model

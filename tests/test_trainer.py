@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from digitlab.data import Digits, Split, as_pixels, batches
+from digitlab.data import Digits, Split, batches
 from digitlab.inference import evaluate
+from digitlab.pixels import as_pixels
 from digitlab.recipes import build_model
 from digitlab.trainer import (
     PRECISIONS,

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from digitlab.data import Digits, Split, as_pixels
+from digitlab.data import Digits, Split
 from digitlab.inference import evaluate
+from digitlab.pixels import as_pixels
 from digitlab.recipes import RECIPES
 from digitlab.runs import build_trainer
 from digitlab.trainer import Trainer

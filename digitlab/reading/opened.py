@@ -5,10 +5,12 @@ Colours leave as uint8 (H, W, 3), grey levels as uint8 (H, W).
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +18,12 @@ import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.ExifTags import Base
 from PIL.Image import Transpose
+from scipy import ndimage
 
 SIDE = 1000  # pixels; larger pictures are reduced to this before anything else
 MAX_PIXELS = 60_000_000  # once unpacked; a JPEG is reduced before
 NO_INK = "there is no ink in this picture; draw a digit that fills half of it"
+NOWHERE = logging.NullHandler()
 TURNS = {  # what brings a picture upright, by the number of its orientation in EXIF
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -33,45 +37,148 @@ TURNS = {  # what brings a picture upright, by the number of its orientation in 
 PictureOrPath = Image.Image | str | os.PathLike[str]
 
 
+class _AllBlackError(ValueError):
+    """Say that a picture was decoded, and holds no light."""
+
+
 class Opened(NamedTuple):
     """Hold an opened picture, upright."""
 
     picture: Image.Image  # of mode RGBA, no side longer than `SIDE`
     size: tuple[int, int]  # width and height before it was reduced
+    note: str  # what is wrong with the file although it was read; empty for nothing
 
 
 def open_picture(source: PictureOrPath) -> Opened:
     """Open a picture, turn it as its EXIF data say, and reduce a large one."""
     if isinstance(source, Image.Image):
-        with _in_one_sentence("this picture"):
-            turn = _load(source)
-        return _upright(source, source.size, turn)
-    path = Path(os.path.expanduser(os.fsdecode(source)))
-    if path.is_dir():
-        raise ValueError(f"{path.name!r} is a folder; give the name of a picture in it")
+        with _in_one_sentence("this picture") as said:
+            return _opened(source, source.size, said)
+    path = _path(source)
     # given a path, Pillow 13.0 garbles grey TIFF files that lie on their side
-    with _in_one_sentence(repr(path.name)), path.open("rb") as file, Image.open(file) as picture:
+    with (
+        _in_one_sentence(called(path)) as said,
+        path.open("rb") as file,
+        Image.open(file) as picture,
+    ):
         size = picture.size
         picture.draft(None, (SIDE, SIDE))  # JPEG only: decodes an eighth, a quarter or a half
-        turn = _load(picture)
-    return _upright(picture, size, turn)
+        with _libtiff_quiet() if picture.format == "TIFF" else nullcontext():
+            return _opened(picture, size, said)
+
+
+def called(path: Path) -> str:
+    """Return the name of a file as it stands in a sentence."""
+    return f"{path.name!r:.80}"
+
+
+def _path(source: object) -> Path:
+    """Return where a picture lies; refuse what is no file."""
+    if not isinstance(source, str | os.PathLike):
+        raise ValueError(
+            f"a picture is a Pillow image or the name of a file, not {type(source).__name__}; "
+            "Image.fromarray makes one of an array"
+        )
+    path = Path(os.path.expanduser(os.fsdecode(source)))
+    if not os.fspath(source):
+        raise ValueError("the name of this picture is empty; give the name of a file")
+    if os.path.isdir(path):
+        raise ValueError(f"{called(path)} is a folder; give the name of a picture in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{called(path)} is no file; save the picture in one first")
+    if not _knows_heic() and path.suffix.lower() in (".heic", ".heif", ".hif"):
+        raise ValueError(
+            f"{called(path)} is a HEIC file, which needs pillow-heif: pip install pillow-heif, or "
+            "save it as JPEG"
+        )
+    return path
+
+
+@cache
+def _knows_heic() -> bool:
+    """Let Pillow read HEIC, as many phones write it, where pillow-heif is installed."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def noted(note: str) -> str:
+    """Return a note as the last part of a representation; nothing for none."""
+    return f", note={note!r}" if note else ""
 
 
 @contextmanager
-def _in_one_sentence(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a picture is decoded into one sentence with its name."""
+def _in_one_sentence(name: str) -> Iterator[list[warnings.WarningMessage]]:
+    """Turn whatever goes wrong while a picture is decoded into one sentence with its name.
+
+    Yields what Pillow warns of on the way.
+    """
+    logging.getLogger("PIL").addHandler(NOWHERE)  # without one, Python prints what it logs
+    said: list[warnings.WarningMessage] = []
     try:
-        with warnings.catch_warnings(action="ignore"):  # it can be read, or it is refused
-            yield
+        with warnings.catch_warnings(record=True, action="always") as said:
+            yield said
+    except _AllBlackError:
+        raise
     except FileNotFoundError:
         raise ValueError(f"there is no file {name} here; check the name") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name} is no picture that Pillow can read; use PNG or JPEG") from None
+        why = f" ({_damage(said)})" if _damage(said) else ""
+        raise ValueError(
+            f"{name} is no picture that Pillow can read{why}; use PNG or JPEG"
+        ) from None
     except Image.DecompressionBombError:
         most = f"{MAX_PIXELS // 10**6} million pixels"
         raise ValueError(f"{name} has more than {most}; make it smaller first") from None
     except Exception as error:  # damaged bytes make the decoders raise a dozen kinds
-        raise ValueError(f"{name} cannot be read whole ({error}); save it again") from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = ": ".join(filter(None, [_damage(said), " ".join(reason.split())]))
+        raise ValueError(f"{name} cannot be read whole ({why}); save it again") from None
+
+
+def _damage(said: list[warnings.WarningMessage]) -> str:
+    """Return the first thing that Pillow finds wrong with a file, or nothing."""
+    words = (str(one.message) for one in said if one.category is UserWarning)
+    return " ".join(next(words, "").split()).rstrip(".")
+
+
+@contextmanager
+def _libtiff_quiet() -> Iterator[None]:
+    """Leave out what libtiff prints past Python; where it matters, an exception tells it, too."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # it is closed, so nothing is printed
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def _opened(
+    picture: Image.Image, size: tuple[int, int], said: list[warnings.WarningMessage]
+) -> Opened:
+    """Decode a picture, bring it to 8 bits, reduce a large one and turn it."""
+    turn = _load(picture)
+    factor = max(picture.size) // SIDE
+    picture = _usual_mode(picture)
+    if factor > 1 and picture.mode not in ("1", "P", "PA"):  # a mean of palette numbers is none
+        picture = picture.reduce(factor)
+    if turn in TURNS:
+        picture = picture.transpose(TURNS[turn])
+    picture = picture.convert("RGBA")
+    if max(picture.size) > SIDE:
+        picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    damage = _damage(said)
+    note = f"the file is damaged ({damage}); look whether it was read upright" if damage else ""
+    return Opened(picture, size[::-1] if turn in (5, 6, 7, 8) else size, note)
 
 
 def _load(picture: Image.Image) -> int:
@@ -82,21 +189,8 @@ def _load(picture: Image.Image) -> int:
     try:
         return picture.getexif().get(Base.Orientation, 1)  # after load, which turns TIFF by itself
     except Exception:  # the pixels are whole, and damaged EXIF data tell no turn
+        warnings.warn("its EXIF data", stacklevel=1)
         return 1
-
-
-def _upright(picture: Image.Image, size: tuple[int, int], turn: int) -> Opened:
-    """Reduce a large picture, turn it, and bring it to 8 bits."""
-    factor = max(picture.size) // SIDE
-    picture = _usual_mode(picture)
-    if factor > 1 and picture.mode not in ("1", "P", "PA"):  # a mean of palette numbers is none
-        picture = picture.reduce(factor)
-    if turn in TURNS:
-        picture = picture.transpose(TURNS[turn])
-    picture = picture.convert("RGBA")
-    if max(picture.size) > SIDE:
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    return Opened(picture, size[::-1] if turn in (5, 6, 7, 8) else size)
 
 
 def _usual_mode(picture: Image.Image) -> Image.Image:
@@ -113,11 +207,19 @@ def _usual_mode(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Bring larger numbers down to 8 bits; Pillow would cut off what lies above 255."""
-    values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0)  # no number is no light
+    values = np.array(picture, np.float32)  # changed in place, for there may be 60 million
+    values[~np.isfinite(values)] = 0  # no number is no light
     high = values.max(initial=0)
+    if values.size and high <= 0 > values.min():
+        raise _AllBlackError(
+            f"the numbers of this picture lie below 0, from {values.min():.3g} to "
+            f"{values.max():.3g}, so all is black; move them to 0 to 1"
+        )
     most = {2: 1, 255: 255, 65_535: 65_535}  # shares of 1 may overshoot a little
     white = next((white for least, white in most.items() if high <= least), high)
-    return Image.fromarray((values.clip(0, white) * (255 / white)).astype(np.uint8))
+    values.clip(0, white, out=values)
+    values *= 255 / white
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def on_paper(picture: Image.Image) -> np.ndarray:
@@ -130,7 +232,10 @@ def on_paper(picture: Image.Image) -> np.ndarray:
     if not len(solid):
         raise ValueError(NO_INK)
     low, middle, high = np.percentile(solid.mean(axis=1), [5, 50, 95])
-    both = high - low > 90  # ink and paper are there, so what is transparent lies around
+    edge = ndimage.binary_dilation(alpha <= 127, np.ones((3, 3))) & (alpha > 127)
+    along = np.median(values[edge][:, :3].mean(axis=1)) if edge.any() else middle
+    # ink and paper are there, and paper lies along the edge, so what is transparent lies around
+    both = high - low > 90 and abs(along - middle) < (high - low) / 4
     paper = np.median(solid, axis=0) if both else np.full(3, 255 if middle < 128 else 0)
     share = alpha[..., None] / 255
     return rounded(values[..., :3] * share + paper * (1 - share))

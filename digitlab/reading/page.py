@@ -12,7 +12,7 @@ from torch import nn
 
 from digitlab.measured import pretrained
 from digitlab.reading.light import AROUND, border
-from digitlab.reading.opened import PictureOrPath, on_paper, open_picture
+from digitlab.reading.opened import PictureOrPath, noted, on_paper, open_picture
 from digitlab.reading.predict import Prediction, predict
 from digitlab.reading.steps import apply_steps
 from digitlab.reading.strokes import around, boxes, gaps, with_edges
@@ -42,11 +42,13 @@ class Page:
         digits: in reading order.
         size: width and height of the upright picture, in pixels.
         picture: uint8 (H, W, 3), the upright picture, reduced where it is large.
+        note: what is wrong with the file although it was read; empty for nothing.
     """
 
     digits: tuple[PageDigit, ...]
     size: tuple[int, int]
     picture: np.ndarray
+    note: str = ""
 
     @property
     def text(self) -> str:
@@ -64,7 +66,7 @@ class Page:
         return iter(self.digits)
 
     def __repr__(self) -> str:
-        return f"Page(text={self.text!r})"
+        return f"Page(text={self.text!r}{noted(self.note)})"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -104,7 +106,7 @@ def read_page(image: PictureOrPath, model: nn.Module | None = None) -> Page:
         for row, numbers in enumerate(_rows(found))
         for i in numbers
     ]
-    return Page(tuple(digits), opened.size, colours)
+    return Page(tuple(digits), opened.size, colours, opened.note)
 
 
 def _pixels(ink: np.ndarray, box: np.ndarray) -> np.ndarray:

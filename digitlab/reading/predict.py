@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from digitlab.data import Split, as_pixels
-from digitlab.geometry import SIZE
+from digitlab.data import Split
 from digitlab.inference import need_logits, read_logits
-from digitlab.reading.opened import PictureOrPath
+from digitlab.pixels import as_batch, as_numbers, as_pixels
+from digitlab.reading.opened import PictureOrPath, called, noted
 from digitlab.reading.steps import Digitized, digitize
 from digitlab.tables import html_table
 
@@ -33,6 +34,7 @@ class Prediction:
         probabilities: float (10,), softmax of the logits.
         pixels: float (28, 28) in [0, 1], what the model saw.
         steps: how a picture became these pixels; empty where they came as pixels.
+        note: what is wrong with its file although it was read; empty for nothing.
     """
 
     digit: int
@@ -40,9 +42,11 @@ class Prediction:
     probabilities: Tensor
     pixels: Tensor
     steps: Steps = field(default_factory=dict)
+    note: str = ""
 
     def __repr__(self) -> str:
-        return f"Prediction(digit={self.digit}, probability={self.probability:.2f})"
+        sure = f"probability={self.probability:.2f}"
+        return f"Prediction(digit={self.digit}, {sure}{noted(self.note)})"
 
     def _repr_html_(self) -> str:
         row = ["probability", *(f"{p:.1%}" for p in self.probabilities.tolist())]
@@ -69,41 +73,47 @@ def predict(
     """
     if isinstance(images, Split):
         images = images.images[:, None]  # of a single digit, too, a batch
+    elif isinstance(images, Tensor | np.ndarray):
+        images = as_numbers(images)
     many = isinstance(images, list | tuple) or _is_batch(images)
-    pixels, steps = _prepared(images if many else [images])
-    if not steps:
+    pixels, made = _prepared(images if many else [images])
+    if not made:
         return []
     logits = read_logits(model, pixels.split(250), len(pixels))
     need_logits(logits)
     probabilities = logits.softmax(dim=1)
     most, digits = probabilities.max(dim=1)
-    found = zip(digits.tolist(), most.tolist(), probabilities, pixels[:, 0], steps, strict=True)
-    predictions = [Prediction(*facts) for facts in found]
+    found = zip(digits.tolist(), most.tolist(), probabilities, pixels[:, 0], made, strict=True)
+    predictions = [
+        Prediction(digit, probability, row, seen, steps, note)
+        for digit, probability, row, seen, (steps, note) in found
+    ]
     return predictions if many else predictions[0]
 
 
 def _is_batch(images: object) -> bool:
-    if not isinstance(images, Tensor | np.ndarray):
+    if not isinstance(images, Tensor):
         return False
     return images.ndim == 4 or (images.ndim == 3 and images.shape[0] != 1)
 
 
-def _prepared(images: Any) -> tuple[Tensor, list[Steps]]:
+def _prepared(images: Any) -> tuple[Tensor, list[tuple[Steps, str]]]:
     """Return the pixels of many digits, float (N, 1, 28, 28) in [0, 1], and how each was made."""
     if _is_batch(images):
-        return _as_floats(images), [{} for _ in images]
+        return as_batch(images), [({}, "") for _ in images]
     ready = [_one(image) for image in images]
     pixels = torch.cat([pixels for pixels, _ in ready]) if ready else torch.empty(0)
-    return pixels, [steps for _, steps in ready]
+    return pixels, [how for _, how in ready]
 
 
-def _one(image: object) -> tuple[Tensor, Steps]:
+def _one(image: object) -> tuple[Tensor, tuple[Steps, str]]:
     """Return the pixels of one digit, float (1, 1, 28, 28) in [0, 1], and how they were made."""
     if isinstance(image, Tensor | np.ndarray):
-        return _as_floats(image[None]), {}
+        return as_batch(as_numbers(image)[None]), ({}, "")
     if isinstance(image, str | os.PathLike | Image.Image):
         digitized = _digitized(image)
-        return as_pixels(torch.from_numpy(digitized.pixels[None])), digitized.steps
+        pixels = as_pixels(torch.from_numpy(digitized.pixels[None]))
+        return pixels, (digitized.steps, digitized.note)
     raise ValueError(
         f"a digit must be a tensor, an array, a Pillow image or a file name, not "
         f"{type(image).__name__}"
@@ -115,31 +125,7 @@ def _digitized(picture: PictureOrPath) -> Digitized:
     try:
         return digitize(picture)
     except ValueError as error:
-        name = "" if isinstance(picture, Image.Image) else os.path.basename(os.fsdecode(picture))
-        if not name or name in str(error):
+        name = "" if isinstance(picture, Image.Image) else called(Path(os.fsdecode(picture)))
+        if name in str(error):
             raise
-        raise ValueError(f"{name!r}: {error}") from None
-
-
-def _as_floats(images: Tensor | np.ndarray) -> Tensor:
-    """Check a batch of pixels and return it as float (N, 1, 28, 28) in [0, 1]."""
-    # an array may be turned or locked, which a tensor cannot be; its copy is not
-    pixels = torch.as_tensor(np.array(images) if isinstance(images, np.ndarray) else images)
-    if pixels.shape[1:] not in ((SIZE, SIZE), (1, SIZE, SIZE)):
-        raise ValueError(
-            f"a digit must have the shape (28, 28) or (1, 28, 28), not {tuple(pixels.shape[1:])}; "
-            "give larger pictures as Pillow images or files"
-        )
-    pixels = pixels.reshape(-1, SIZE, SIZE)
-    if pixels.dtype == torch.uint8 and len(pixels) and pixels.max() == 1:
-        raise ValueError(
-            "these pixels are 0 and 1 of 0 to 255, so all is black; multiply them by 255, or give "
-            "them as floats"
-        )
-    pixels = as_pixels(pixels) if pixels.dtype == torch.uint8 else pixels.float()[:, None]
-    if len(pixels) and not 0 <= pixels.min() <= pixels.max() <= 1:
-        raise ValueError(
-            f"pixels must lie in [0, 1], but these go from {pixels.min():.2f} to "
-            f"{pixels.max():.2f}; divide 0 to 255 by 255"
-        )
-    return pixels
+        raise ValueError(f"{name}: {error}") from None

@@ -9,7 +9,14 @@ import numpy as np
 
 from digitlab.names import Registry
 from digitlab.reading import light, strokes
-from digitlab.reading.opened import PictureOrPath, luminance, on_paper, open_picture, rounded
+from digitlab.reading.opened import (
+    PictureOrPath,
+    luminance,
+    noted,
+    on_paper,
+    open_picture,
+    rounded,
+)
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -61,13 +68,15 @@ class Digitized:
     Attributes:
         pixels: uint8 (28, 28), ink bright on dark.
         steps: name of the step -> uint8 (H, W).
+        note: what is wrong with the file although it was read; empty for nothing.
     """
 
     pixels: np.ndarray
     steps: dict[str, np.ndarray]
+    note: str = ""
 
     def __repr__(self) -> str:
-        return f"Digitized(steps={', '.join(self.steps)})"
+        return f"Digitized(steps={', '.join(self.steps)}{noted(self.note)})"
 
 
 def digitize(
@@ -87,12 +96,12 @@ def digitize(
     for name in (*skip, *add):
         if not STEPS[name].optional:
             raise ValueError(f"the step {name!r} makes the pixels; it is always done")
-    picture = open_picture(image).picture
+    picture, _, note = open_picture(image)
     steps = {"picture": np.asarray(picture.convert("L"))}
     left_out = {*skip, *UNUSUAL} - {*add}
     done = apply_steps(on_paper(picture), ["page", "choice", "digit"], left_out)
     steps |= {name: _shown(values) for name, values in done.items()}
-    return Digitized(steps["28 x 28"], steps)
+    return Digitized(steps["28 x 28"], steps, note)
 
 
 def apply_steps(

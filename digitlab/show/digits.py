@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MplFigure
 from torch import Tensor
 
-from digitlab.data import Split, as_pixels
+from digitlab.data import Split
 from digitlab.geometry import N_CLASSES, SIZE
+from digitlab.pixels import as_numbers, as_pixels
 from digitlab.show.figure import (
     COLORS,
     WIDTH,
@@ -141,13 +142,14 @@ def plot_digit(
     Raises:
         ValueError: for another shape, or a pixel that is not a number.
     """
+    image = as_numbers(image)
     pixels = image.squeeze(0) if image.ndim == 3 else image
     if pixels.ndim != 2 or not pixels.numel():
         raise ValueError(
             f"one digit has the shape (28, 28) or (1, 28, 28), not {tuple(image.shape)}; "
             "for several use plot_digits"
         )
-    array = pixels.detach().cpu().numpy()
+    array = pixels.numpy()
     need_numbers(array, "pixels")
     top = 255 if array.dtype == np.uint8 else 1
     height, width = array.shape
@@ -262,7 +264,7 @@ def _augmented(originals: Tensor, augment: Callable[[Tensor], Tensor], seed: int
     """Run an augmentation under a seed, and refuse what are no pixels of these digits."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        made = augment(originals.clone()).detach().cpu()
+        made = as_numbers(augment(originals.clone()), "augmented pixels")
     if made.shape != originals.shape:
         raise ValueError(
             f"augment must return the shape it got, {tuple(originals.shape)}, "

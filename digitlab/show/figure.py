@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter
 from PIL import Image, PngImagePlugin
 
+from digitlab.data import Split
 from digitlab.geometry import SIZE
 from digitlab.tables import Row, Table
 
@@ -239,8 +240,8 @@ def wrongly_read(truth: Sequence[int], read: Sequence[int]) -> dict[int, str]:
 
 
 def need_digits(digits: object) -> None:
-    """Raise a ValueError for an empty split, and for a whole data set."""
-    if not isinstance(digits, Sized) or not len(digits):
+    """Raise a ValueError for what is no split, such as a whole data set, and for an empty one."""
+    if not isinstance(digits, Split) or not len(digits):
         raise ValueError("there is nothing to show: take a split with digits, as digits.train")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from digitlab.geometry import N_CLASSES
 from digitlab.metrics import confusion_matrix
 from digitlab.names import unknown
+from digitlab.pixels import as_numbers, is_tensor, kind_of
 from digitlab.show.figure import COLORS, WIDTH, Figure, canvas, count, need_numbers, tiles
 
 METHODS = ("pca", "tsne")
@@ -69,7 +70,7 @@ def _on_pixels(weights: nn.Module | Tensor) -> tuple[np.ndarray, str]:
         if first is None:
             raise ValueError("this model has no linear layer and no convolution to show")
         weights = first.weight
-    array, what = weights.detach().float().cpu().numpy(), "filter"
+    array, what = as_numbers(weights, "weights").float().numpy(), "filter"
     if array.ndim == 2 and (side := math.isqrt(array.shape[1])) ** 2 == array.shape[1]:
         array, what = array.reshape(-1, 1, side, side), "neuron"
     if array.ndim != 4 or array.shape[1] != 1 or not array.size:
@@ -116,7 +117,7 @@ def plot_features(output: Tensor, *, columns: int = 8, ax: Axes | None = None) -
 
 def _of_one_digit(output: Tensor) -> np.ndarray:
     """Return the output for one digit as (channels, height, width) or (neurons,)."""
-    array = output.detach().float().cpu().numpy()
+    array = as_numbers(output, "outputs").float().numpy()
     if array.ndim in (2, 4):
         if len(array) != 1:
             raise ValueError(f"this output is of {len(array)} digits; pass that of one: output[:1]")
@@ -159,6 +160,9 @@ def plot_map(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    output = as_numbers(output, "outputs")
+    if not is_tensor(labels, torch.int64) or not labels.ndim == 1 <= output.ndim:
+        raise ValueError(f"labels must be int64 (N,), one for each output, not {kind_of(labels)}")
     if len(output) != len(labels):
         raise ValueError(f"{len(output)} outputs do not fit {len(labels)} labels")
     if not 3 <= len(output) <= MOST_POINTS:
@@ -185,7 +189,7 @@ def _in_the_plane(output: Tensor, method: str) -> tuple[np.ndarray, str, Sequenc
     from sklearn.decomposition import PCA  # seconds that the other plots do not need
     from sklearn.manifold import TSNE
 
-    points = output.detach().float().flatten(1).cpu().numpy()
+    points = output.float().flatten(1).numpy()
     need_numbers(points, "outputs")
     if points.shape[1] <= 2:
         return points, "in the plane", ("", "")

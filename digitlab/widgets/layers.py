@@ -8,9 +8,10 @@ from ipywidgets import HTML, HBox, Layout, VBox
 from matplotlib.figure import Figure as MplFigure
 from torch import nn
 
-from digitlab.data import Split, as_pixels
+from digitlab.data import Split
 from digitlab.geometry import SIZE
 from digitlab.inference import layer_output
+from digitlab.pixels import as_pixels
 from digitlab.show.digits import plot_digit
 from digitlab.show.figure import Figure, need_digits
 from digitlab.show.layers import plot_features, plot_weights
