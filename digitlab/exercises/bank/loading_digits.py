@@ -522,4 +522,221 @@ EXERCISES = (
     ACCURACY_OF_BATCHES,
     WITH_INVERTED,
 )
-QUIZ = ()
+# --- Quiz ---------------------------------------------------------------------------------------
+
+SHAPES = ("(64, 28, 28)", "(28, 28)", "(64,)", "(64, 28)")
+
+MEAN_SHAPE = Choice(
+    name="01-mean-shape",
+    text="Which shape has `average`?",
+    objective=SHAPE,
+    code="images = digits.train.images[:64]  # (64, 28, 28)\naverage = images.float().mean(dim=0)",
+    options=(
+        Option(
+            SHAPES[0],
+            "That is the shape of what goes in. A reduction takes away the dimension that `dim=` "
+            "names.",
+        ),
+        Option(
+            SHAPES[1],
+            "Dimension 0 counts the digits, and it is gone: what is left is one picture, the "
+            "average of 64.",
+        ),
+        Option(
+            SHAPES[2],
+            "One number for each digit would be left by `mean(dim=(1, 2))`. The dimension that is "
+            "named is the one that goes.",
+        ),
+        Option(
+            SHAPES[3],
+            "That would be `mean(dim=2)`, over the columns. Dimension 0 counts the digits.",
+        ),
+    ),
+    right=lambda: SHAPES.index(str(tuple(torch.zeros(64, 28, 28).mean(dim=0).shape))),
+)
+
+
+def _all_right_in_two_shapes():
+    """Return the place of what two shapes print for 64 real labels, all read correctly."""
+    _, labels = real_digits(64)
+    printed = (labels[:, None] == labels).float().mean().item()
+    return 2 if printed < 0.2 else 0
+
+
+TWO_SHAPES = Choice(
+    name="01-two-shapes",
+    text=(
+        "A network reads all 64 digits of a batch correctly. What does this print, where "
+        "`predictions` has the shape `(64, 1)` and `labels` the shape `(64,)`?"
+    ),
+    objective=SHAPE,
+    code="print((predictions == labels).float().mean())",
+    options=(
+        Option(
+            "1, since all are right.",
+            "It would, if each prediction met its own label. Line up the two shapes from the "
+            "right: 64 meets 1.",
+        ),
+        Option(
+            "Nothing: the two shapes do not fit, which is an error.",
+            "They do fit, and that is the trouble: a length of 1 is used again and again.",
+        ),
+        Option(
+            "About 0.1.",
+            "Broadcasting makes `(64, 64)` of them: each prediction meets every label, and about "
+            "one in ten is the same digit. No error, and a good network looks like a guesser.",
+        ),
+        Option(
+            "1 / 64, since only one column is compared.",
+            "The one column is compared with each of the 64 labels, so there are 64 x 64 answers; "
+            "and the mean divides by all of them.",
+        ),
+    ),
+    right=_all_right_in_two_shapes,
+)
+
+MIXED = Number(
+    name="01-mixed",
+    text=(
+        "You mix two pictures, `(a + b) / 2`, both of them `uint8`. At one pixel `a` is 200 and "
+        "`b` is 100. What stands there afterwards?"
+    ),
+    objective=CHANGE,
+    answer=lambda: (torch.tensor([200], dtype=torch.uint8) + 100).div(2).item(),
+    explanation=(
+        "The sum comes first, in bytes: 300 - 256 = 44. Half of it is 22, nearly black, where 150 "
+        "was meant. Make floats *before* you calculate: `(a.float() + b) / 2`."
+    ),
+    slips=(
+        (150.0, "So it should be, but the sum is made first, in a type that ends at 255."),
+        (127.5, "Bytes do not stop at 255; they begin again at 0, so the sum is 44."),
+        (44.0, "That is the sum, 300 - 256; it is still divided by 2."),
+    ),
+)
+
+LABEL_BYTES = Number(
+    name="01-label-bytes",
+    text="How many bytes has an IDX file of 60 000 labels, `uint8`, not compressed?",
+    objective=FILE,
+    answer=lambda: len(idx_of_labels(torch.zeros(60_000, dtype=torch.int64))),
+    unit="bytes",
+    explanation=(
+        "Labels have one dimension, so the header has 4 + 4 = 8 bytes, and each label takes one: "
+        "60 008."
+    ),
+    slips=(
+        (60_000.0, "Those are the labels alone; a header stands before them."),
+        (60_016.0, "16 bytes is the header of pictures, with three dimensions; labels have one."),
+        (480_008.0, "8 bytes each is int64, as in the tensor; in the file each label takes one."),
+    ),
+)
+
+TOO_GOOD = Choice(
+    name="01-too-good",
+    text="The number that this notebook tells at the end is too good. Which cell is to blame?",
+    objective=SPLITS,
+    code=(
+        "# cell 1\n"
+        "digits = dl.load()\n"
+        "# cell 2\n"
+        "runs = [dl.train(recipe, digits, seed=0) for recipe in recipes]\n"
+        "# cell 3\n"
+        'best = max(runs, key=lambda run: run.scores["test_accuracy"])\n'
+        "# cell 4\n"
+        "result = dl.evaluate(best.model, digits.test)\n"
+        'print(f"{result.accuracy:.1%} of the test digits")'
+    ),
+    options=(
+        Option(
+            "Cell 1: the digits are not shuffled.",
+            "The splits were drawn at random when the data were loaded, and a training shuffles "
+            "its digits itself. Neither would make the number too good.",
+        ),
+        Option(
+            "Cell 2: all runs have the same seed.",
+            "With the same seed they start and shuffle alike, which is fair and far from test.",
+        ),
+        Option(
+            "Cell 3: the best is chosen by test.",
+            "The winner was lucky on just these digits, and then they flatter it. Choose by "
+            '`"valid_accuracy"`, and cell 4 may be believed.',
+        ),
+        Option(
+            "Cell 4: it reads the test split.",
+            "That is what test is for: once, at the end, when everything is chosen. Was everything "
+            "chosen without it?",
+        ),
+    ),
+    right=2,
+)
+
+N_BATCHES = Number(
+    name="01-n-batches",
+    text="How many batches does a loader hand over in an epoch, of 1 000 digits in batches of 64?",
+    objective=BATCHES,
+    answer=lambda: len(torch.arange(1000).split(64)),
+    explanation=(
+        "15 whole batches hold 960 digits, and the other 40 are the last, short one: 16. Each of "
+        "the 40 counts as much as any other digit only if you add up over digits."
+    ),
+    slips=(
+        (15.0, "Those are the whole ones. 40 digits are left, and they are a batch, too."),
+        (15.625, "A part of a batch is a batch, only a short one."),
+    ),
+)
+
+
+def _best_of_guessers():
+    """Draw how good the best of n guessers is on what it was chosen by, and on other digits."""
+    generator = torch.Generator().manual_seed(0)
+    _, labels = real_digits(200)
+    readers = torch.randint(0, 10, (20, 1000, 200), generator=generator)
+    right = (readers == labels).float()  # (tries, readers, digits)
+    chosen_by, fresh = right[..., :100].mean(dim=2), right[..., 100:].mean(dim=2)
+    lines: dict[str, dict[int, float]] = {"A": {}, "B": {}}
+    for n in (1, 10, 100, 1000):
+        best = chosen_by[:, :n].argmax(dim=1, keepdim=True)
+        lines["A"][n] = chosen_by.gather(1, best).mean().item()
+        lines["B"][n] = fresh.gather(1, best).mean().item()
+    return dl.plot_lines(
+        lines,
+        title="The best of n readers, mean of 20 tries",
+        x=dl.Axis("readers to choose from", log=True),
+        y=dl.Axis("accuracy", percent=True, limits=(0, 0.3)),
+    )
+
+
+LUCK = Choice(
+    name="01-luck",
+    text=(
+        "Of n readers that only guess, the best one on 100 digits is chosen. It is judged on "
+        "these 100 digits, and on 100 fresh ones. Which curve is which?"
+    ),
+    objective=SPLITS,
+    figure=_best_of_guessers,
+    options=(
+        Option(
+            "A is on fresh digits, B on those that it was chosen by.",
+            "It is the other way round: what grows with the number of readers is their luck, and "
+            "luck shows only on the digits by which the luckiest was chosen.",
+        ),
+        Option(
+            "A is on the digits that it was chosen by, B on fresh ones.",
+            "The more readers, the luckier the luckiest, on the digits by which it was found. On "
+            "fresh ones it is what all of them are, right one time in ten.",
+        ),
+        Option(
+            "Both are on fresh digits; the best of many readers reads better.",
+            "None of them reads. On fresh digits each is right one time in ten, the chosen one "
+            "like all others.",
+        ),
+        Option(
+            "It cannot be told: the two differ by chance alone.",
+            "Each point is the mean of 20 tries, and one of the curves climbs steadily. Chance has "
+            "no such direction; choosing has.",
+        ),
+    ),
+    right=1,
+)
+
+QUIZ = (MEAN_SHAPE, TWO_SHAPES, MIXED, LABEL_BYTES, TOO_GOOD, N_BATCHES, LUCK)

@@ -9,8 +9,11 @@ from torch import nn
 
 import digitlab as dl
 from digitlab.exercises.records import (
+    Choice,
     Exercise,
+    Number,
     Open,
+    Option,
     Wrong,
     random_numbers,
     real_digits,
@@ -467,4 +470,258 @@ UNUSUAL_OR_WRONG = Open(
 )
 
 EXERCISES = (BALANCED, NEAREST, TWO_AVERAGES, LABEL_OF_NEAREST, UNUSUAL_OR_WRONG)
-QUIZ = ()
+# --- Quiz ---------------------------------------------------------------------------------------
+
+
+def _without_nines():
+    images, labels = real_digits(600)
+    return dl.plot_counts(dl.Split(images[labels < 9], labels[labels < 9]))
+
+
+COUNTS = Choice(
+    name="02-counts",
+    text=(
+        "Somebody has prepared a training split, and these are its counts. Valid holds equally "
+        "many of all ten classes. What is the best accuracy on valid that a network trained on it "
+        "can hope for?"
+    ),
+    objective=LOOK,
+    figure=_without_nines,
+    options=(
+        Option(
+            "About 100 %: a good network works out the rest.",
+            "It cannot work out a class that it was never shown: nothing ever told it that there "
+            "is a 9.",
+        ),
+        Option(
+            "About 50 %.",
+            "Nine of ten classes are there and can be learned well. What happens to the digits of "
+            "the tenth?",
+        ),
+        Option(
+            "It cannot be said before the training.",
+            "The number itself cannot, but a limit can: whatever the network does, every 9 of "
+            "valid is read as something else.",
+        ),
+        Option(
+            "About 90 %.",
+            "No 9 can be read, so one digit in ten is lost before the training begins. A look at "
+            "the counts took a second; a larger network would never have helped.",
+        ),
+    ),
+    right=3,
+)
+
+ALWAYS = Number(
+    name="02-always",
+    text=(
+        "A valid split holds 600 zeros and 50 digits of each other class. How many percent has a "
+        "reader that always says 0?"
+    ),
+    objective=JUDGE,
+    answer=lambda: 100 * 600 / (600 + 9 * 50),
+    tolerance=0.2,
+    unit="%",
+    explanation=(
+        "600 of 1 050 digits, 57 %, without looking at one of them. Only what lies above this "
+        "baseline is worth anything there."
+    ),
+    slips=(
+        (10.0, "One in ten holds only where all classes are equally frequent."),
+        (60.0, "There are 600 + 9 x 50 = 1 050 digits, not 1 000."),
+        (92.3, "You divided by 650; there are nine other classes with 50 digits each."),
+    ),
+)
+
+QUARTER = Number(
+    name="02-quarter",
+    text=(
+        "In a quarter of the pictures of a class, one pixel is 1, and in the others it is 0. What "
+        "is its variance?"
+    ),
+    objective=DESCRIBE,
+    answer=lambda: torch.tensor([1.0, 0.0, 0.0, 0.0]).var(unbiased=False).item(),
+    tolerance=0.0006,
+    explanation=(
+        "The average is 0.25. A quarter lies 0.75 from it and three quarters 0.25: "
+        "0.25 x 0.75 x 0.75 + 0.75 x 0.25 x 0.25 = 0.1875."
+    ),
+    slips=(
+        (
+            0.25,
+            "That is the average, and the variance where it is 0.5. How far from it do they lie?",
+        ),
+        (0.433, "That is its square root, the standard deviation."),
+        (0.375, "That is the mean distance; the variance squares each distance first."),
+    ),
+)
+
+NUMBERS = (0.0, 0.0, 1.0, 2.0, 7.0)
+CENTRES = (2.0, 0.0, 3.5, 1.0)
+
+CENTRE = Choice(
+    name="02-centre",
+    text=(
+        "One pixel is 0, 0, 1, 2 and 7 in five pictures. Which number has the smallest sum of "
+        "*absolute* differences to the five?"
+    ),
+    objective=DESCRIBE,
+    options=(
+        Option(
+            "2, their mean.",
+            "The mean has the smallest sum of *squares*, since the 7 far away counts much there. "
+            "By absolute values, its sum is 10.",
+        ),
+        Option(
+            "0, the most frequent one.",
+            "Three of the five lie above it: each step up from 0 takes more away from the sum than "
+            "it adds, at first. Its sum is 10.",
+        ),
+        Option(
+            "3.5, half-way between the lowest and the highest.",
+            "Four of the five lie below it, so going down makes the sum smaller. It is 14.5 here.",
+        ),
+        Option(
+            "1, their median.",
+            "As many lie above as below, so no step helps: the sum is 9. Medians belong to this "
+            "distance, and means to that of squares.",
+        ),
+    ),
+    right=lambda: min(range(4), key=lambda i: sum(abs(x - CENTRES[i]) for x in NUMBERS)),
+)
+
+
+def _reader_curves():
+    """Draw how good readers by average and by single digits are, over the digits they know."""
+    digits = dl.load("optdigits")
+    new, answers = digits.valid.images.flatten(1) / 255, digits.valid.labels
+    lines: dict[str, dict[int, float]] = {"A": {}, "B": {}, "C": {}}
+    for n in (1, 3, 10, 30, 100):
+        known = torch.stack([digits.train.only(k).images[:n].flatten(1) for k in range(10)]) / 255
+        every, labels = known.flatten(0, 1), torch.arange(10).repeat_interleave(n)
+        by_single = labels[torch.cdist(new, every).argmin(dim=1)]
+        on_its_own = labels[torch.cdist(every, every).argmin(dim=1)]
+        by_average = torch.cdist(new, known.mean(dim=1)).argmin(dim=1)
+        lines["A"][n] = (by_average == answers).float().mean().item()
+        lines["B"][n] = (on_its_own == labels).float().mean().item()
+        lines["C"][n] = (by_single == answers).float().mean().item()
+    return dl.plot_lines(
+        lines,
+        title="Two readers, and the digits that they know",
+        x=dl.Axis("known digits of each class", log=True),
+        y=dl.Axis("accuracy", percent=True, limits=(0.5, 1.02)),
+    )
+
+
+CURVES = Choice(
+    name="02-curves",
+    text=(
+        "One reader names the nearest of ten averages, another one the label of the nearest single "
+        "digit. Both are judged on valid; the second one also on the very digits that it knows. "
+        "Which curve is which?"
+    ),
+    objective=BUILD,
+    figure=_reader_curves,
+    options=(
+        Option(
+            "A is the nearest average, C the nearest digit, and B the nearest digit on the digits "
+            "that it knows.",
+            "The nearest of the digits that it knows is the digit itself, so B is perfect and says "
+            "nothing. With more digits the average hardly changes any more, while another single "
+            "digit can always lie nearer.",
+        ),
+        Option(
+            "B is the nearest digit on valid, since it is the best reader; C is the same on the "
+            "digits that it knows.",
+            "No reader is perfect on new digits, least of all with one digit of each class. But "
+            "what is the nearest of the known digits to a known digit?",
+        ),
+        Option(
+            "C is the nearest average, A the nearest digit, and B the nearest digit on the digits "
+            "that it knows.",
+            "B is right. But an average soon stops changing, so its curve goes flat first, and "
+            "single digits go on gaining.",
+        ),
+        Option(
+            "B is the nearest average, which has seen the most digits.",
+            "It has seen no more than the other one, and mixed them. Which reader can be right "
+            "every time, even with one digit of each class?",
+        ),
+    ),
+    right=0,
+)
+
+ALL_THE_SAME = Choice(
+    name="02-all-the-same",
+    text="This reader calls nearly every digit the same. Which cell has the bug?",
+    objective=BUILD,
+    code=(
+        "# cell 1\n"
+        "digits = dl.load()\n"
+        "# cell 2\n"
+        "averages = torch.stack(\n"
+        "    [digits.train.only(k).images.float().mean(dim=0) for k in range(10)]\n"
+        ")\n"
+        "# cell 3\n"
+        "images, labels = next(iter(dl.batches(digits.valid, 100)))\n"
+        "# cell 4\n"
+        "distances = (images - averages).square().sum(dim=(2, 3))\n"
+        "distances.argmin(dim=1)"
+    ),
+    options=(
+        Option(
+            "Cell 1: the digits are sorted by class.",
+            "They are not, and it would not matter to averages of one class each.",
+        ),
+        Option(
+            "Cell 2: these averages go from 0 to 255.",
+            "The batches go from 0 to 1. Beside the averages every image is nearly black, so the "
+            "class with the least ink is always the nearest. Divide by 255, or use "
+            "`dl.as_pixels`.",
+        ),
+        Option(
+            "Cell 3: a batch of 100 is too small.",
+            "Each digit is read for itself; the other ones in its batch do not touch it.",
+        ),
+        Option(
+            "Cell 4: the sum runs over the wrong dimensions.",
+            "The difference is (100, 10, 28, 28), and dimensions 2 and 3 are rows and columns: 10 "
+            "distances for each digit are left, as they should be.",
+        ),
+    ),
+    right=1,
+)
+
+SUSPECT = Choice(
+    name="02-suspect",
+    text=(
+        "A digit of the *test* split is labelled 9, and your reader finds it much nearer to the "
+        "average 4. What do you do?"
+    ),
+    objective=TELL,
+    options=(
+        Option(
+            "Change the label to 4: the distances are clear.",
+            "The reader is wrong on one digit in five, the labels in one or two of a thousand. A "
+            "distance says where to look, not who is right.",
+        ),
+        Option(
+            "Remove it: a doubtful digit makes the number worse than it should be.",
+            "If whatever your program misreads leaves the test, its accuracy can only rise, and "
+            "means nothing.",
+        ),
+        Option(
+            "Show it to several people who do not see the label, and write down what they say.",
+            "Unusual digits and wrong labels look alike from afar; only people can tell them "
+            "apart, and best without knowing what stands there.",
+        ),
+        Option(
+            "Nothing: labels are the truth by definition.",
+            "Labels are made by people, and a few are wrong. Close to 100 %, those few decide "
+            "which of two programs seems better.",
+        ),
+    ),
+    right=2,
+)
+
+QUIZ = (COUNTS, ALWAYS, QUARTER, CENTRE, CURVES, ALL_THE_SAME, SUSPECT)
