@@ -191,12 +191,19 @@ def _kind_difference(got: np.ndarray, expected: np.ndarray) -> str:
 def _number_difference(got: Any, expected: Any, close: float) -> str:
     if not is_number(got):
         return f"it is {told(got)}, not the number {told(expected)}"
-    left, right = (float(x) if not isinstance(x, complex) else math.nan for x in (got, expected))
+    left, right = _as_float(got), _as_float(expected)
     if (math.isnan(left) and math.isnan(right)) or math.isclose(
         left, right, rel_tol=close, abs_tol=TINY
     ):
         return ""
     return f"it is {left:.6g}, not {right:.6g}"
+
+
+def _as_float(value: Any) -> float:
+    """Return a number of any library; a loss may still have its gradient."""
+    if isinstance(value, complex):
+        return math.nan
+    return float(value.detach() if isinstance(value, Tensor) else value)
 
 
 def _mapping_difference(got: Any, expected: Mapping[Any, Any], close: float) -> str:
@@ -217,7 +224,7 @@ def _sequence_difference(got: Any, expected: Sequence[Any], close: float) -> str
     if len(got) != len(expected):
         return f"it holds {len(got)} values, not {len(expected)}"
     if expected and all(map(is_number, expected)) and all(map(is_number, got)):
-        left, right = (np.array([float(x) for x in side]) for side in (got, expected))
+        left, right = (np.array([_as_float(x) for x in side]) for side in (got, expected))
         same = np.allclose(left, right, rtol=close, atol=TINY, equal_nan=True)
         if not same and (words := pattern(left, right, close)):
             return words
