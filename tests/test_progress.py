@@ -95,6 +95,24 @@ def test_a_kill_in_the_middle_leaves_a_whole_file():
     assert left == {"progress.json", "progress.json.lock"}
 
 
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+from digitlab.exercises import memory
+print(memory.change(lambda record: record.exercise("b")))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no such limit")
+def test_a_full_disk_leaves_what_was_kept(own_progress):
+    do("a")
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Your progress could not be kept: ")
+    assert set(entries()) == {"a"}
+    assert not list(own_progress.parent.glob("*.part"))
+
+
 def test_where_nothing_can_be_written_a_check_says_so_and_goes_on(own_progress):
     do("a")
     own_progress.chmod(stat.S_IREAD)

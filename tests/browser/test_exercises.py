@@ -67,13 +67,18 @@ RUN = """i => {
 
 
 @pytest.fixture(scope="module")
-def page(lab):
+def opened(lab):
     (lab.server.folder / "own.py").write_text(OWN)
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in CELLS])
     with lab.open(notebook) as opened:
         opened.page.set_default_timeout(20_000)
         opened.run_all()
-        yield opened.page
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(opened):
+    return opened.page
 
 
 def cell(page, i):
@@ -130,3 +135,13 @@ def test_progress_shows_it_all(page):
 def test_progress_lists_every_notebook(page):
     for number in course.MODULES:
         assert cell(page, 10).get_by_role("cell", name=number, exact=True).count() >= 1
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_axe_finds_nothing_wrong(opened, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    opened.theme(theme)
+    found = Axe().run(opened.page, {"include": [".jp-OutputArea-output"]}).response
+    assert found["passes"], "axe looked at nothing"
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
