@@ -1,4 +1,92 @@
 """Other right answers to the exercises of notebook 14, and changes that change nothing."""
 
-VARIANTS = {}
-EQUAL = {}
+import copy
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def means_by_slices(right, batch_size=64):
+    total, n_batches = 0.0, math.ceil(len(right) / batch_size)
+    for i in range(n_batches):
+        batch = right[i * batch_size : (i + 1) * batch_size]
+        total += int(batch.sum()) / len(batch)
+    return total / n_batches
+
+
+def means_by_torch(right, batch_size=64):
+    return torch.stack([b.float().mean() for b in torch.split(right, batch_size)]).mean()
+
+
+def means_by_numpy(right, batch_size=64):
+    places = range(batch_size, len(right), batch_size)
+    return np.mean([part.mean() for part in np.split(right.numpy(), places)])
+
+
+def error_by_pytorch(outputs, targets):
+    return F.mse_loss(outputs.flatten(), targets)
+
+
+def error_as_columns(outputs, targets):
+    return nn.MSELoss()(outputs, targets.unsqueeze(1))
+
+
+def error_by_numpy(outputs, targets):
+    return np.square(outputs.numpy()[:, 0] - targets.numpy()).mean()
+
+
+def flattery_by_torch(on_hundred, on_fresh):
+    chosen, fresh = torch.tensor(on_hundred), torch.tensor(on_fresh)
+    return chosen.max() - fresh[chosen.argmax()]
+
+
+def flattery_of_the_last(on_hundred, on_fresh):
+    claimed, real = max(zip(on_hundred, range(99), on_fresh, strict=False))[::2]
+    return np.float64(claimed - real)
+
+
+def bug_by_weights_in_a_row(step, model, images, labels):
+    def after(move, model):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for _ in range(3):
+            move(model, optimizer, images, labels)
+        return nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
+
+    def right(model, optimizer, images, labels):
+        optimizer.zero_grad()
+        nn.CrossEntropyLoss()(model(images), labels).backward()
+        optimizer.step()
+
+    twin = copy.deepcopy(model)
+    return np.abs(after(step, model) - after(right, twin)).max() > 1e-5
+
+
+def bug_by_gradients(step, model, images, labels):
+    for _ in range(3):
+        before = [p.detach().clone() for p in model.parameters()]
+        loss = F.cross_entropy(model(images), labels)
+        slopes = torch.autograd.grad(loss, list(model.parameters()))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        step(model, optimizer, images, labels)
+        for old, slope, new in zip(before, slopes, model.parameters(), strict=True):
+            if not torch.allclose(old - 0.5 * slope, new, atol=1e-5):
+                return torch.tensor(True)
+    return torch.tensor(False)
+
+
+VARIANTS = {
+    "mean_of_means": (means_by_slices, means_by_torch, means_by_numpy),
+    "squared_error": (error_by_pytorch, error_as_columns, error_by_numpy),
+    "flattery": (flattery_by_torch, flattery_of_the_last),
+    "has_bug": (bug_by_weights_in_a_row, bug_by_gradients),
+}
+# name of the exercise -> a changed line, as ast.unparse writes it -> why it is as right
+EQUAL = {
+    "has_bug": {
+        "for _ in range(3):": "three steps show whatever two show",
+        "pairs = zip(model.parameters(), twin.parameters(), strict=False)": "a twin has as many",
+    },
+}

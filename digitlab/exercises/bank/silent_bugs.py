@@ -1,4 +1,516 @@
-"""Exercises and quiz of notebook 14."""
+"""Exercises and quiz of notebook 14, Silent bugs."""
 
-EXERCISES = ()
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import digitlab as dl
+from digitlab.exercises.records import (
+    Exercise,
+    Open,
+    Wrong,
+    random_numbers,
+    real_digits,
+)
+
+# --- The mean of means ----------------------------------------------------------------------------
+
+
+def mean_of_means(right, batch_size=64):
+    """Return the mean of the batches' accuracies, which is not the accuracy.
+
+    `right` says of each digit whether it was read: bool (N,). The last batch may be short.
+    """
+    accuracies = [batch.double().mean() for batch in right.split(batch_size)]
+    return sum(accuracies) / len(accuracies)
+
+
+def _read_well(n, seed):
+    return random_numbers(n, seed=seed) > -1
+
+
+def _judged():
+    _, labels = real_digits(100)
+    short = torch.cat([torch.ones(64), torch.zeros(1)]).bool()
+    return {
+        "65 digits, and the last is misread": (short,),
+        "100 real digits, of which the fives and more are read": (labels >= 5, 30),
+        "random, a short last batch": (_read_well(205, 1), 50),
+        "random, no short batch": (_read_well(192, 2),),
+        "fewer digits than a batch holds": (_read_well(20, 3), 64),
+        "batches of one digit": (_read_well(11, 4), 1),
+    }
+
+
+def _accuracy(right, batch_size=64):
+    return right.double().mean()
+
+
+def _without_the_short_one(right, batch_size=64):
+    n = max(1, len(right) // batch_size)
+    means = [batch.double().mean() for batch in right.split(batch_size)][:n]
+    return sum(means) / n
+
+
+def _short_batch_as_long(right, batch_size=64):
+    means = [batch.double().sum() / batch_size for batch in right.split(batch_size)]
+    return sum(means) / len(means)
+
+
+def _parts_of_batches(right, batch_size=64):
+    means = [batch.double().mean() for batch in right.split(batch_size)]
+    return sum(means) / (len(right) / batch_size)
+
+
+MEAN_OF_MEANS = Exercise(
+    reference=mean_of_means,
+    task="Write the eleventh bug yourself: average the batches' accuracies.",
+    objective="test your suspicion with two or three lines",
+    cases=_judged,
+    wrong=(
+        Wrong(
+            _accuracy,
+            "That is the accuracy itself, with each digit counting as much as any other. Here the "
+            "bug is asked for: each *batch* counts as much as any other.",
+        ),
+        Wrong(
+            _without_the_short_one,
+            "You left the short batch out. That is a bug of its own: some digits are never judged.",
+        ),
+        Wrong(
+            _short_batch_as_long,
+            "You divided the short batch by the size of a full one, as if what is missing had been "
+            "misread.",
+        ),
+        Wrong(
+            _parts_of_batches,
+            "You divided by the number of digits over the size of a batch, which is no whole "
+            "number: the short batch is a batch like the others here.",
+        ),
+    ),
+    hints=(
+        "Cut `right` into batches; of each the mean; of these the mean.",
+        "`right.split(batch_size)` gives the batches, the last one short; `.double()` makes "
+        "numbers of yes and no.",
+        "All but one blank:\n"
+        "accuracies = [batch.double().mean() for batch in right.split(batch_size)]\n"
+        "return sum(accuracies) / ____",
+    ),
+    why=(
+        "Every batch counts equally here, so each digit of a short one counts more than the "
+        "others: of 65 digits the last one alone is half of the result. The accuracy adds up all "
+        "that is right, and divides once, by the number of digits."
+    ),
+)
+
+# --- A column against a row -----------------------------------------------------------------------
+
+
+def squared_error(outputs, targets):
+    """Return the mean squared error of outputs (N, 1) and targets (N,), digit by digit."""
+    return ((outputs.squeeze(1) - targets) ** 2).mean()
+
+
+def _columns():
+    _, labels = real_digits(12)
+    truth = (labels == 0).float()
+    return {
+        "three outputs, all of them right": (
+            torch.tensor([[1.0], [2.0], [3.0]]),
+            torch.arange(1.0, 4.0),
+        ),
+        "random outputs": (random_numbers(7, 1), random_numbers(7, seed=1)),
+        "is it a 0? 12 real digits": (truth[:, None] + random_numbers(12, 1, seed=2), truth),
+        "a batch of one": (torch.tensor([[0.5]]), torch.tensor([2.0])),
+    }
+
+
+def _broadcast(outputs, targets):
+    return ((outputs - targets) ** 2).mean()
+
+
+def _summed(outputs, targets):
+    return ((outputs.squeeze(1) - targets) ** 2).sum()
+
+
+def _root(outputs, targets):
+    return squared_error(outputs, targets).sqrt()
+
+
+def _absolute(outputs, targets):
+    return (outputs.squeeze(1) - targets).abs().mean()
+
+
+def _means_apart(outputs, targets):
+    return (outputs.mean() - targets.mean()) ** 2
+
+
+SQUARED_ERROR = Exercise(
+    reference=squared_error,
+    task="Compare a column of outputs with a row of targets, digit by digit.",
+    objective="repair it",
+    cases=_columns,
+    loops=False,
+    wrong=(
+        Wrong(
+            _broadcast,
+            "(N, 1) minus (N,) is (N, N): every output was compared with *every* target, and no "
+            "error was raised. The best a network can do then is to give the mean of all targets.",
+        ),
+        Wrong(_summed, "You added the squares; the mean does not grow with the batch."),
+        Wrong(_root, "You took the square root; asked is the mean of the squares itself."),
+        Wrong(_absolute, "You took distances without squaring them."),
+        Wrong(
+            _means_apart,
+            "You compared the two means: errors up and errors down cancel out. Square first.",
+        ),
+    ),
+    hints=(
+        "What is the shape of `outputs - targets`? It should be (N,).",
+        "`squeeze(1)` takes away the dimension of size 1; then subtract, square, take the mean.",
+        "All but one blank:\nreturn ((outputs.____ - targets) ** 2).mean()",
+    ),
+    why=(
+        "With equal shapes the subtraction goes digit by digit; with (N, 1) and (N,) PyTorch "
+        "stretches both to (N, N). One dimension is named, since a bare `squeeze()` would drop "
+        "more where the batch holds a single digit."
+    ),
+)
+
+# --- Chosen on test -------------------------------------------------------------------------------
+
+
+def flattery(on_hundred, on_fresh):
+    best = on_hundred.index(max(on_hundred))
+    return on_hundred[best] - on_fresh[best]
+
+
+def _twenty():
+    return {
+        "the best is luck": ([0.7, 0.81, 0.78, 0.74], [0.76, 0.75, 0.77, 0.72]),
+        "the best is the best": ([0.6, 0.65, 0.9], [0.61, 0.6, 0.88]),
+        "a tie": ([0.8, 0.85, 0.7, 0.85], [0.79, 0.82, 0.81, 0.76]),
+        "the choice harmed": ([0.5, 0.7, 0.8], [0.6, 0.9, 0.85]),
+    }
+
+
+def _whichever_best(value, on_hundred, on_fresh):
+    """Take any of several that are equally good on the hundred for the first of them."""
+    pairs = zip(on_hundred, on_fresh, strict=True)
+    possible = [chosen - fresh for chosen, fresh in pairs if chosen == max(on_hundred)]
+    is_one = any(abs(float(value) - flattered) < 1e-6 for flattered in possible)
+    return possible[0] if is_one else value
+
+
+def _chosen_again(on_hundred, on_fresh):
+    return max(on_hundred) - max(on_fresh)
+
+
+def _against_the_mean(on_hundred, on_fresh):
+    return max(on_hundred) - sum(on_hundred) / len(on_hundred)
+
+
+def _mean_against_mean(on_hundred, on_fresh):
+    return (sum(on_hundred) - sum(on_fresh)) / len(on_fresh)
+
+
+def _chosen_on_fresh(on_hundred, on_fresh):
+    best = on_fresh.index(max(on_fresh))
+    return on_hundred[best] - on_fresh[best]
+
+
+def _against_fresh_mean(on_hundred, on_fresh):
+    return max(on_hundred) - sum(on_fresh) / len(on_fresh)
+
+
+def _claim_alone(on_hundred, on_fresh):
+    return max(on_hundred)
+
+
+FLATTERY = Exercise(
+    reference=flattery,
+    is_value=True,
+    task="Choose the best of 20 models on 100 digits: by how much did the choice flatter it?",
+    objective="read from a curve, a matrix or a number that something is wrong",
+    cases=_twenty,
+    use=_whichever_best,
+    wrong=(
+        Wrong(
+            _chosen_again,
+            "You chose again on the fresh digits. They judge the one model that was chosen "
+            "already; whoever takes their best flatters a second time.",
+        ),
+        Wrong(
+            _against_the_mean,
+            "You compared the best with the mean of all on the *same* hundred digits; asked is "
+            "what fresh digits say of the chosen one.",
+        ),
+        Wrong(
+            _mean_against_mean,
+            "You compared all 20 on both: without a choice nothing is flattered. Take the chosen "
+            "one alone.",
+        ),
+        Wrong(
+            _chosen_on_fresh,
+            "You chose on the fresh digits; then they are no longer fresh. The choice is made on "
+            "the hundred.",
+        ),
+        Wrong(
+            _against_fresh_mean,
+            "You compared with the mean of all 20 on fresh digits; the chosen one may really be a "
+            "little better than that.",
+        ),
+        Wrong(
+            _claim_alone,
+            "That is what the choice claims; take away what the same model reads of fresh digits.",
+        ),
+    ),
+    hints=(
+        "Two accuracies of one model: on the digits by which it was chosen, and on others.",
+        "The place of the best: `on_hundred.index(...)`. The same place in `on_fresh` is the same "
+        "model.",
+        "All but one blank:\n"
+        "best = on_hundred.index(max(on_hundred))\n"
+        "flattery = on_hundred[best] - on_fresh[____]",
+    ),
+    why=(
+        "Of twenty numbers that vary by chance the highest is high by chance as well, and that "
+        "part is gone on digits that had no say. The number to report is the one on fresh digits."
+    ),
+)
+
+# --- A check for steps ----------------------------------------------------------------------------
+
+
+def has_bug(step, model, images, labels):
+    """Return whether two steps move a model otherwise than the five lines of notebook 03 do."""
+    twin = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    by_hand = torch.optim.SGD(twin.parameters(), lr=0.1)
+    for _ in range(2):
+        step(model, optimizer, images, labels)
+        by_hand.zero_grad()
+        F.cross_entropy(twin(images), labels).backward()
+        by_hand.step()
+    pairs = zip(model.parameters(), twin.parameters(), strict=True)
+    return not all(torch.allclose(moved, expected) for moved, expected in pairs)
+
+
+def _healthy(model, optimizer, images, labels):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _written_otherwise(model, optimizer, images, labels):
+    outputs = model(images)
+    error = nn.NLLLoss()(outputs.log_softmax(dim=1), labels)
+    model.zero_grad()
+    error.backward()
+    optimizer.step()
+    return error.item()
+
+
+def _never_reset(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _reset_too_late(model, optimizer, images, labels):
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.item()
+
+
+def _softmax_first(model, optimizer, images, labels):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(images).softmax(dim=1), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _uphill(model, optimizer, images, labels):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(images), labels)
+    (-loss).backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _other_labels(model, optimizer, images, labels):
+    return _healthy(model, optimizer, images, labels.roll(1))
+
+
+def _half_the_batch(model, optimizer, images, labels):
+    half = len(images) // 2
+    return _healthy(model, optimizer, images[:half], labels[:half])
+
+
+def _case(step, seed):
+    images, labels = real_digits(24)
+    model = dl.build_model("MLP", seed=seed, hidden=(16,))
+    torch.optim.SGD(model.parameters(), lr=0.1)  # the first one loads much of PyTorch
+    return step, model, dl.as_pixels(images), labels
+
+
+def _steps():
+    return {
+        "a healthy step": _case(_healthy, 0),
+        "gradients that are never reset": _case(_never_reset, 1),
+        "a reset between backward and step": _case(_reset_too_late, 2),
+        "softmax before the loss": _case(_softmax_first, 3),
+        "a step uphill": _case(_uphill, 4),
+        "labels that belong to other digits": _case(_other_labels, 5),
+        "half of the batch left out": _case(_half_the_batch, 6),
+        "a healthy step, written otherwise": _case(_written_otherwise, 7),
+    }
+
+
+def _marked(answer, step, model, images, labels):
+    """Return yes or no; whatever else Python takes for true or false will do."""
+    says = answer(step, model, images, labels)
+    return says if says is None else ("it has a bug" if says else "it is healthy")
+
+
+def _after_one_step(step, model, images, labels):
+    twin = copy.deepcopy(model)
+    step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
+    _healthy(twin, torch.optim.SGD(twin.parameters(), lr=0.1), images, labels)
+    pairs = zip(model.parameters(), twin.parameters(), strict=True)
+    return not all(torch.allclose(moved, expected) for moved, expected in pairs)
+
+
+def _loss_falls(step, model, images, labels):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = [step(model, optimizer, images, labels) for _ in range(20)]
+    return losses[-1] >= losses[0]
+
+
+def _gradient_grows(step, model, images, labels):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    sizes = []
+    for _ in range(2):
+        step(model, optimizer, images, labels)
+        sizes.append(sum(p.grad.abs().sum() for p in model.parameters() if p.grad is not None))
+    return bool(sizes[1] > 1.5 * sizes[0])
+
+
+def _does_not_move(step, model, images, labels):
+    before = [p.detach().clone() for p in model.parameters()]
+    step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
+    return all(old.equal(new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+def _first_loss(step, model, images, labels):
+    expected = F.cross_entropy(model(images), labels).item()
+    loss = step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
+    return abs(loss - expected) > 1e-4
+
+
+def _always(step, model, images, labels):
+    return True
+
+
+HAS_BUG = Exercise(
+    reference=has_bug,
+    task="Write a check that tells training steps with a bug from healthy ones.",
+    objective="test your suspicion with two or three lines",
+    cases=_steps,
+    use=_marked,
+    changes=True,
+    wrong=(
+        Wrong(
+            _after_one_step,
+            "You compare after one step only: there are no old gradients yet that could have been "
+            "kept. Bugs of memory show from the second step on.",
+        ),
+        Wrong(
+            _loss_falls,
+            "You only ask whether the loss falls. It falls with most bugs as well: that is what "
+            "makes them silent.",
+        ),
+        Wrong(
+            _gradient_grows,
+            "You only look for gradients that are never reset, case 1; other bugs leave gradients "
+            "as large as they were.",
+        ),
+        Wrong(
+            _does_not_move,
+            "You only ask whether anything moves; most bugs move the model, but to another place.",
+        ),
+        Wrong(
+            _first_loss,
+            "You only compare the first loss. What happens after it, going backward and stepping, "
+            "goes unseen.",
+        ),
+        Wrong(
+            _always,
+            "You call every step broken, the healthy ones, too. A check that cannot be passed "
+            "says as little as one that cannot be failed.",
+        ),
+    ),
+    hints=(
+        "Do by hand, on a copy, what a step should do. If both models end at the same weights, the "
+        "step did the same.",
+        "`copy.deepcopy(model)`, an SGD for each, two steps of both, and `torch.allclose` for "
+        "each pair of parameters.",
+        "All but one blank:\n"
+        "twin = copy.deepcopy(model)\n"
+        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "by_hand = torch.optim.SGD(twin.parameters(), lr=0.1)\n"
+        "for _ in range(2):\n"
+        "    step(model, optimizer, images, labels)\n"
+        "    by_hand.zero_grad()\n"
+        "    F.cross_entropy(twin(images), labels).backward()\n"
+        "    ____\n"
+        "pairs = zip(model.parameters(), twin.parameters(), strict=True)\n"
+        "return not all(torch.allclose(moved, expected) for moved, expected in pairs)",
+    ),
+    why=(
+        "A twin that is moved by hand knows where two right steps lead, so it does not matter "
+        "which bug leads elsewhere. Two steps are needed, since what is wrongly kept from one step "
+        "shows in the next."
+    ),
+)
+
+# --- For a classmate ------------------------------------------------------------------------------
+
+MY_SILENT_BUG = Open(
+    name="my_silent_bug",
+    task="Invent a thirteenth bug: its code, its symptom, and the check that finds it.",
+    objective="read from a curve, a matrix or a number that something is wrong",
+    hints=(
+        "What could be exchanged, forgotten or done twice without an error? Shapes that fit by "
+        "luck are a rich source.",
+        "Try `step`, `fit` or `prepare_3` with one line changed, and look at the curve first.",
+        "All but one blank:\nThe line ____ is changed. One sees ..., and the check is ...",
+    ),
+    points=(
+        "It runs to its end, without an error and without a warning.",
+        "The symptom is a curve, a matrix or a number, compared with a healthy run.",
+        "The check takes two or three lines and is failed by this bug, not by a healthy run.",
+    ),
+    model=(
+        "The optimizer holds the parameters of another model: model = new_model() was run again "
+        "after optimizer = torch.optim.SGD(model.parameters(), lr=0.1). Every line of the loop is "
+        "right, gradients are computed, and the optimizer moves a model that nobody looks at. "
+        "Symptom: the loss stays near 2.3 and goes up and down with the batches only, as in case "
+        "3, while the labels are in order. Check: is the first parameter of the optimizer the "
+        "first of the model? optimizer.param_groups[0]['params'][0] is next(model.parameters()) "
+        "says False, and True in a healthy run."
+    ),
+)
+
+EXERCISES = (MEAN_OF_MEANS, SQUARED_ERROR, FLATTERY, HAS_BUG, MY_SILENT_BUG)
 QUIZ = ()
