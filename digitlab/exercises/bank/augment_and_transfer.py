@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 
 import digitlab as dl
-from digitlab.exercises.records import Exercise, Open, Wrong, real_digits
+from digitlab.exercises.records import (
+    Choice,
+    Exercise,
+    Number,
+    Open,
+    Option,
+    Wrong,
+    real_digits,
+)
 
 # --- Noise ------------------------------------------------------------------------------------
 
@@ -581,4 +589,238 @@ EXERCISES = (
     READS_OLD,
     WHAT_WAS_FORGOTTEN,
 )
-QUIZ = ()
+
+# --- Quiz -----------------------------------------------------------------------------------------
+
+
+@cache
+def _descents():
+    """Return the training losses of three runs on 200 real digits, each changed in its own way."""
+    images, labels = real_digits(200)
+    pixels = dl.as_pixels(images)
+    ways = {"A": dl.Augment(rotate=180), "B": dl.Augment(), "C": dl.Augment(shift=1, rotate=10)}
+    losses: dict[str, list[float]] = {}
+    with torch.random.fork_rng(devices=[]):
+        for name, change in ways.items():
+            torch.manual_seed(0)
+            model = dl.build_model("MLP", seed=0, hidden=(64,))
+            optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+            losses[name] = []
+            for _ in range(40):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(change(pixels.clone())), labels)
+                loss.backward()
+                optimizer.step()
+                losses[name].append(loss.item())
+    return losses
+
+
+def _draw_descents():
+    title = "Training loss of three runs on the same digits"
+    return dl.plot_lines(_descents(), title=title, x="epoch", y="loss")
+
+
+def _unchanged():
+    losses = _descents()
+    return "ABC".index(min(losses, key=lambda name: losses[name][-1]))
+
+
+LEAK = """
+# cell A
+images, labels = dl.as_pixels(digits.train.images[:1000]), digits.train.labels[:1000]
+
+# cell B
+many = torch.cat([moderate(images) for _ in range(5)])
+many_labels = labels.repeat(5)
+
+# cell C
+order = torch.randperm(5000)
+for_training, for_validation = order[1000:], order[:1000]
+
+# cell D
+fit(model, many[for_training], many_labels[for_training])
+judge(model, many[for_validation], many_labels[for_validation])
+"""
+
+QUIZ = (
+    Choice(
+        name="12-letters",
+        text="You read small letters, a to z. Which change may you make to the training letters, "
+        "and keep their labels?",
+        objective="say which changes are allowed and which ruin the labels",
+        options=(
+            Option(
+                "Mirror them from left to right.",
+                "A mirrored b is a d, and a mirrored p is a q: you would teach wrong labels, and "
+                "no error would tell.",
+            ),
+            Option(
+                "Turn them by any angle.",
+                "Upside down, an n is a u, a b is a q and a d is a p: their labels would be wrong.",
+            ),
+            Option(
+                "Turn them by up to 10 degrees.",
+                "You would still give each of them the same label. That is the only question: "
+                "would a person who reads the changed picture say the same?",
+            ),
+            Option(
+                "Draw them twice as tall.",
+                "A tall n is close to an h, and a tall e to an l: height tells letters apart. A "
+                "few percent would do no harm.",
+            ),
+        ),
+        right=2,
+    ),
+    Choice(
+        name="12-which-curve",
+        text="Three runs learn from the same 200 digits: as they are, shifted and turned a little, "
+        "or turned by any angle. This is the loss on what they learn from. Which curve is the run "
+        "on the digits as they are?",
+        objective="make new training digits out of old ones",
+        figure=_draw_descents,
+        options=(
+            Option(
+                "A",
+                "A stays highest: its digits are turned by any angle, a harder task than any "
+                "reader of digits has, and partly an impossible one, as for 6 and 9.",
+            ),
+            Option(
+                "B",
+                "B falls fastest: 200 pictures that come back unchanged can be learnt by heart. "
+                "A low training loss says nothing about new digits.",
+            ),
+            Option(
+                "C",
+                "C lies in the middle: shifted and turned a little, anew in each epoch, the "
+                "digits cannot be learnt by heart. Its loss is higher, and it reads new digits "
+                "better.",
+            ),
+        ),
+        right=_unchanged,
+    ),
+    Choice(
+        name="12-which-cell",
+        text="Validation says 99.5 %, and of really new digits the model reads 96 %. Which cell "
+        "has the bug?",
+        objective="make new training digits out of old ones",
+        code=LEAK.strip(),
+        options=(
+            Option("A", "Taking the first 1 000 digits is harmless where they come shuffled."),
+            Option(
+                "B",
+                "Each call of `moderate` draws anew, and `repeat` goes with `cat`: pictures and "
+                "labels fit. What is wrong is what happens to them next.",
+            ),
+            Option(
+                "C",
+                "It splits what was made of 1 000 digits: nearly each validation picture has a "
+                "sister in training, made of the same digit. Split the digits first, then change "
+                "those for training.",
+            ),
+            Option(
+                "D",
+                "It trains on one part and judges on the other, as it should be. But the parts "
+                "are related.",
+            ),
+        ),
+        right=2,
+    ),
+    Number(
+        name="12-larger-kernel",
+        text="A convolution keeps its channels and its number of places, and its kernel becomes 7 "
+        "x 7 in place of 3 x 3. How many times as much does it compute?",
+        objective="compare architectures on a fixed budget",
+        answer=lambda: 7**2 / 3**2,
+        tolerance=0.06,
+        unit="times",
+        explanation="Each output adds up 49 products in place of 9, so 5.4 times. An equal number "
+        "of batches is not an equal budget of work, and few parameters do not mean little work.",
+        slips=(
+            (7 / 3, "You compared sides. A kernel has as many weights as its area has places."),
+            (7**2, "That is the number of weights in the new kernel; divide it by the old 9."),
+            (4.0, "You subtracted the sides. Each of the 49 weights is multiplied once: 49 / 9."),
+        ),
+    ),
+    Choice(
+        name="12-fair",
+        text="One network read 97.4 % of the validation digits after 100 batches, another 97.1 %. "
+        "The learning rate was chosen for the first. What does that show?",
+        objective="compare architectures on a fixed budget",
+        options=(
+            Option(
+                "The first architecture is better.",
+                "One seed each, and a learning rate that was chosen for one side only: both could "
+                "make up for 0.3 %.",
+            ),
+            Option(
+                "Hardly anything: choose the rate for both, and take several seeds of each.",
+                "A comparison is fair when each side is treated equally well, and a difference "
+                "has to exceed what seeds differ.",
+            ),
+            Option(
+                "The second needs more batches, and then it is better.",
+                "That is possible, and not shown. Whoever gives one side more must give it to the "
+                "other, too.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
+        name="12-frozen",
+        text="Of a network with batch norm, every parameter but those of the new head has "
+        "`requires_grad = False`. It learns in training mode, and afterwards the features of a "
+        "digit are others than before. Why?",
+        objective="reuse a trained network for a new task: frozen, fine-tuned, or not at all",
+        options=(
+            Option(
+                "Batch norm went on moving its running averages.",
+                "These are no parameters and need no gradient: in training mode each batch moves "
+                "them. Frozen means `eval()` as well, or features that are computed once.",
+            ),
+            Option(
+                "AdamW pulled the weights towards 0.",
+                "Weight decay does that only to parameters that have a gradient; those without "
+                "one are skipped.",
+            ),
+            Option(
+                "The slopes of the head flow back into the features.",
+                "They would, but nothing is stored for parameters with `requires_grad = False`, "
+                "and the optimizer does not move them.",
+            ),
+            Option(
+                "A new head always gives new features.",
+                "Features are what comes out *before* the head, so the head alone cannot change "
+                "them.",
+            ),
+        ),
+        right=0,
+    ),
+    Choice(
+        name="12-first-of-all",
+        text="You have 50 labelled digits from a new scanner, and a network that learnt the same "
+        "ten classes from MNIST. What comes first?",
+        objective="reuse a trained network for a new task: frozen, fine-tuned, or not at all",
+        options=(
+            Option(
+                "Fine-tune all of it on the 50 digits.",
+                "That can make it worse, as in section 7, and without a measurement before it you "
+                "would not notice.",
+            ),
+            Option(
+                "Train a network of the same shape from scratch.",
+                "Fifty digits are few: in section 7 a start from scratch was clearly the worst of "
+                "all ways.",
+            ),
+            Option(
+                "Replace the head, and train that.",
+                "A fresh head is for new classes. Here the classes are the same, so the old one "
+                "holds knowledge that you would throw away.",
+            ),
+            Option(
+                "Measure what it reads as it is.",
+                "It costs nothing, may be enough, and is what everything else has to beat.",
+            ),
+        ),
+        right=3,
+    ),
+)
