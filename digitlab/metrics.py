@@ -28,7 +28,8 @@ def confusion_matrix(predictions: Tensor, labels: Tensor) -> Tensor:
 
     Returns int64 (10, 10); its sum is N, its diagonal counts what is right.
     """
-    pairs = labels * N_CLASSES + _classes(predictions, labels)
+    classes = _classes(predictions, labels)
+    pairs = labels * N_CLASSES + classes
     return torch.bincount(pairs, minlength=N_CLASSES**2).reshape(N_CLASSES, N_CLASSES)
 
 

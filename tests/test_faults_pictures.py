@@ -2,6 +2,9 @@
 
 import io
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +16,8 @@ from PIL import Image, ImageCms, ImageDraw
 from PIL.Image import Transpose
 
 from digitlab.measured import pretrained
+from digitlab.reading import opened
+from digitlab.reading.opened import open_picture
 from digitlab.reading.page import read_page
 from digitlab.reading.predict import Prediction, predict
 
@@ -289,3 +294,58 @@ def test_exif_data_that_cannot_be_parsed_are_noted(tmp_path: Path) -> None:
     found = predict(reader(), tmp_path / "six.png")
     assert found.digit == 6
     assert found.note == "the file is damaged (its EXIF data); look whether it was read upright"
+
+
+# --- Damaged files ------------------------------------------------------------------------------
+
+
+def tiff(change: bytes, at: int) -> bytes:
+    file = io.BytesIO()
+    six().save(file, "TIFF", compression="tiff_lzw")
+    whole = file.getvalue()
+    return whole[:at] + change + whole[at + len(change) :]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (tiff(b"\xff" * 40, 20), r"cannot be read whole \(.*decoder error.*\); save it again$"),
+        (tiff(b"", 0)[:300], r"is no picture .*read \(.+ data.+\); use PNG or JPEG$"),
+    ],
+    ids=["pixels", "tags"],
+)
+def test_what_decoders_print_and_warn_of_stands_in_the_sentence(
+    content: bytes, words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "six.tiff").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"^'six\.tiff' {words}"):
+        predict(reader(), tmp_path / "six.tiff")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Linux or macOS closes it")
+def test_a_tiff_file_is_read_where_nothing_can_be_printed(tmp_path: Path) -> None:
+    six().save(tmp_path / "six.tiff")
+    code = "from digitlab.reading.opened import open_picture as o; print(o('six.tiff').size)"
+    command = [sys.executable, "-c", code]
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "(150, 150)\n"
+
+
+def test_a_photo_of_a_phone_is_read_under_any_name(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    for name in ("six.heic", "six.jpg"):
+        six().save(tmp_path / name, "HEIF", exif=exif(6))
+        assert open_picture(tmp_path / name).size == (150, 150)
+
+
+def test_a_photo_of_a_phone_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    opened._knows_heic.cache_clear()
+    (tmp_path / "six.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(ValueError, match=r"^'six\.HEIC' .* needs pillow-heif: pip install"):
+        predict(reader(), tmp_path / "six.HEIC")
+    opened._knows_heic.cache_clear()

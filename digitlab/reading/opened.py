@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -81,7 +82,7 @@ def _path(source: object) -> Path:
         )
     path = Path(os.path.expanduser(os.fsdecode(source)))
     if not os.fspath(source):
-        raise ValueError("the name of this picture is empty; give the name of a file")
+        raise ValueError("'' is no name of a picture; give the name of a file")
     if os.path.isdir(path):
         raise ValueError(f"{called(path)} is a folder; give the name of a picture in it")
     if os.path.exists(path) and not os.path.isfile(path):
@@ -148,11 +149,10 @@ def _damage(said: list[warnings.WarningMessage]) -> str:
 @contextmanager
 def _libtiff_quiet() -> Iterator[None]:
     """Leave out what libtiff prints past Python; where it matters, an exception tells it, too."""
-    try:
-        stderr = os.dup(2)
-    except OSError:  # it is closed, so nothing is printed
+    if sys.__stderr__ is None:  # it is closed, and 2 may be another file's number
         yield
         return
+    stderr = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
