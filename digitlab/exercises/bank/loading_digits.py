@@ -690,7 +690,7 @@ def _best_of_guessers():
     """Draw how good the best of n guessers is on what it was chosen by, and on other digits."""
     generator = torch.Generator().manual_seed(0)
     _, labels = real_digits(200)
-    readers = torch.randint(0, 10, (20, 1000, 200), generator=generator)
+    readers = torch.randint(0, 10, (10, 1000, 200), generator=generator)
     right = (readers == labels).float()  # (tries, readers, digits)
     chosen_by, fresh = right[..., :100].mean(dim=2), right[..., 100:].mean(dim=2)
     lines: dict[str, dict[int, float]] = {"A": {}, "B": {}}
@@ -700,7 +700,7 @@ def _best_of_guessers():
         lines["B"][n] = fresh.gather(1, best).mean().item()
     return dl.plot_lines(
         lines,
-        title="The best of n readers, mean of 20 tries",
+        title="The best of n readers, mean of 10 tries",
         x=dl.Axis("readers to choose from", log=True),
         y=dl.Axis("accuracy", percent=True, limits=(0, 0.3)),
     )
@@ -732,7 +732,7 @@ LUCK = Choice(
         ),
         Option(
             "It cannot be told: the two differ by chance alone.",
-            "Each point is the mean of 20 tries, and one of the curves climbs steadily. Chance has "
+            "Each point is the mean of 10 tries, and one of the curves climbs steadily. Chance has "
             "no such direction; choosing has.",
         ),
     ),
