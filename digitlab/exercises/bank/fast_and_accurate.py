@@ -10,7 +10,16 @@ import torch.nn.functional as F
 from torch import nn
 
 import digitlab as dl
-from digitlab.exercises.records import Exercise, Open, Wrong, random_numbers, real_digits
+from digitlab.exercises.records import (
+    Choice,
+    Exercise,
+    Number,
+    Open,
+    Option,
+    Wrong,
+    random_numbers,
+    real_digits,
+)
 
 # --- A fair stopwatch ---------------------------------------------------------------------------
 
@@ -626,4 +635,192 @@ MY_TRICK = Open(
 )
 
 EXERCISES = (FAIR_SECONDS, COUNT_SMALL, WORTH_IT, STEP_WITH_TEACHER, MY_TRICK)
-QUIZ = ()
+
+# --- Quiz -----------------------------------------------------------------------------------------
+
+LETTERS = {"A": "one thread", "B": "as it is", "C": "stride in place of pooling"}
+
+
+def _three_rows():
+    """Return what the seeds of three rows of the log read, by letter."""
+    log = dl.results(study="tricks")
+    return {
+        letter: [row["valid_accuracy"] for row in log if row["recipe"] == f"fast: {name}"]
+        for letter, name in LETTERS.items()
+    }
+
+
+def _draw_rows():
+    title = "Three rows of the log, five seeds each"
+    return dl.plot_dots(_three_rows(), title=title, x=dl.Axis("validation accuracy", percent=True))
+
+
+def _worst_row():
+    rows = _three_rows()
+    return list(rows).index(min(rows, key=lambda letter: mean(rows[letter])))
+
+
+def _widest_below(limit):
+    """Return the largest w such that channels (w, 2 w, 2 w) have fewer parameters than this."""
+    pools = (True, False, True)
+    return max(w for w in range(1, 30) if count_small((w, 2 * w, 2 * w), pools) < limit)
+
+
+QUIZ = (
+    Number(
+        name="13-twice-as-quick",
+        text="In an epoch, fetching the digits takes 1 second and learning takes 2. You make "
+        "learning twice as quick. How many times as quick is the epoch?",
+        objective="say where the seconds of a training go",
+        answer=lambda: (1 + 2) / (1 + 1),
+        tolerance=0.01,
+        unit="times",
+        explanation="Before 1 + 2 seconds, now 1 + 1: 1.5 times. What you did not touch stays, and "
+        "its share grows: half of the epoch is fetching now.",
+        slips=(
+            (2.0, "Twice is true of learning alone; fetching still takes its second."),
+            (3.0, "The epoch takes 2 seconds now, not 1: fetching has not become quicker."),
+            (
+                2 / 3,
+                "That is the share of the time that is left; asked is how many times as quick.",
+            ),
+        ),
+    ),
+    Number(
+        name="13-multiply-adds",
+        text="A convolution of 3 x 3, without bias, makes 32 channels out of 16, at 14 x 14 "
+        "places. How many multiply-adds does it do for a digit?",
+        objective="say where the seconds of a training go",
+        answer=lambda: 14 * 14 * 16 * 32 * 3 * 3,
+        tolerance=0.5,
+        explanation="At each of 196 places, for each of 16 times 32 pairs of channels, nine "
+        "products: 903 168.",
+        slips=(
+            (
+                16 * 32 * 9,
+                "That is the number of its weights. Each of them is used at every place: times "
+                "14 x 14.",
+            ),
+            (14 * 14 * 32 * 9, "Each of the 32 adds up over all 16 channels that come in."),
+            (14 * 14 * 16 * 32, "A kernel of 3 x 3 has nine weights for each pair of channels."),
+            (14 * 14 * 16 * 32 * 3, "A kernel of 3 x 3 has nine weights, not three."),
+        ),
+    ),
+    Choice(
+        name="13-which-row",
+        text="Each row is one setting of `fast` from the log: as it is, computed by one thread, "
+        "and with a stride in place of pooling. Which row is the one with the stride?",
+        objective="measure whether a trick pays on your own computer",
+        figure=_draw_rows,
+        options=(
+            Option(
+                "A",
+                "A and B overlap, so they may well be the same network on other days: one thread "
+                "changes the seconds, not what is learnt.",
+            ),
+            Option(
+                "B",
+                "B and A overlap. Only a row that lies clear of the others, seed by seed, can be "
+                "another network.",
+            ),
+            Option(
+                "C",
+                "All its seeds lie below all of the others: a stride skips places that pooling "
+                "still looks at. It saves a quarter of the time, and sells accuracy for it.",
+            ),
+        ),
+        right=_worst_row,
+    ),
+    Choice(
+        name="13-pays",
+        text="A race with three repeats gives your trick 0.95 of the time. The same code raced "
+        "against itself gave 0.94 a minute ago. What do you conclude?",
+        objective="measure whether a trick pays on your own computer",
+        options=(
+            Option(
+                "Nothing yet: a race against itself shows how far a ratio is to be trusted.",
+                "Here it can be wrong by six percent, so five percent may be nothing. More "
+                "repeats, a calmer computer, or a larger trick.",
+            ),
+            Option(
+                "The trick saves five percent.",
+                'The same code against itself "saved" six. What is no larger than that is not '
+                "a finding.",
+            ),
+            Option(
+                "The trick makes it slower by one percent.",
+                "Two ratios that are both uncertain by several percent say nothing about one.",
+            ),
+            Option(
+                "The clock is broken.",
+                "It is not: other programs and the heat of the processor change how long things "
+                "take. Therefore turns and medians.",
+            ),
+        ),
+        right=0,
+    ),
+    Number(
+        name="13-widest",
+        text="Channels (w, 2w, 2w) on squares, with batch norm, pooling after the first and the "
+        "third: what is the largest w with fewer than 8 000 parameters?",
+        objective="judge a record: how fast, how accurate, how small, and how honest",
+        answer=lambda: float(_widest_below(8000)),
+        explanation="With 10 it has 7 670 parameters, with 11 already 9 030. The widths count in "
+        "pairs, so twice the width means about four times the weights.",
+        slips=(
+            (
+                11.0,
+                "With 11 there are 9 030: most weights come from pairs of channels, and grow "
+                "with the square.",
+            ),
+            (9.0, "With 9 it fits, and with 10 as well: 7 670."),
+        ),
+    ),
+    Number(
+        name="13-how-sure",
+        text="A network reads 99.5 % of 2 000 test digits. How wide are two standard errors, in "
+        "percent?",
+        objective="judge a record: how fast, how accurate, how small, and how honest",
+        answer=lambda: 100 * 2 * (0.995 * 0.005 / 2000) ** 0.5,
+        tolerance=0.01,
+        unit="%",
+        explanation="2 times the root of 0.995 x 0.005 / 2 000 is 0.32 %. So it is 99.2 to 99.8 %, "
+        "and a record of 99.6 % on as many digits is no better.",
+        slips=(
+            (100 * (0.995 * 0.005 / 2000) ** 0.5, "That is one standard error; twice that."),
+            (
+                100 * 2 * 0.995 * 0.005 / 2000,
+                "You forgot the root: without it the number has no meaning as a share of digits.",
+            ),
+            (0.5, "That is the share that was misread, not how well it is known."),
+        ),
+    ),
+    Choice(
+        name="13-record",
+        text='Page A: "99.81 % of the test digits, the best of 1 500 networks." Page B: "99.64 '
+        '% of the test digits, the mean of 1 500." Which recipe is the better one?',
+        objective="judge a record: how fast, how accurate, how small, and how honest",
+        options=(
+            Option(
+                "A's: its number is higher.",
+                "The highest of 1 500 numbers that vary by chance is high by chance, too. Take the "
+                "same of both.",
+            ),
+            Option(
+                "B's: a mean is more than a best.",
+                "A mean is the more honest number, which does not make the recipe better.",
+            ),
+            Option(
+                "Neither: 0.17 % is too little to mean anything.",
+                "It is 17 digits of 10 000, much for two numbers of the same kind near the "
+                "ceiling. But these two are of different kinds.",
+            ),
+            Option(
+                "Nobody can tell: it may even be the same recipe.",
+                "And it is: both numbers come from one page, on 1 500 networks of one kind. The "
+                "mean tells what to expect of the next one, the best does not.",
+            ),
+        ),
+        right=3,
+    ),
+)

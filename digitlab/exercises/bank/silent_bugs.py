@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +12,11 @@ from torch import nn
 
 import digitlab as dl
 from digitlab.exercises.records import (
+    Choice,
     Exercise,
+    Number,
     Open,
+    Option,
     Wrong,
     random_numbers,
     real_digits,
@@ -513,4 +518,225 @@ MY_SILENT_BUG = Open(
 )
 
 EXERCISES = (MEAN_OF_MEANS, SQUARED_ERROR, FLATTERY, HAS_BUG, MY_SILENT_BUG)
-QUIZ = ()
+
+# --- Quiz -----------------------------------------------------------------------------------------
+
+
+def _shuffled_labels(model, optimizer, images, labels):
+    return _healthy(model, optimizer, images, labels[torch.randperm(len(labels))])
+
+
+RUNS = {"A": _softmax_first, "B": _never_reset, "C": _shuffled_labels, "D": _healthy}
+
+
+@cache
+def _curves():
+    """Return the loss of each step of four short runs on 320 real digits, by letter."""
+    images, labels = real_digits(320)
+    batches = list(zip(dl.as_pixels(images).split(32), labels.split(32), strict=True))
+    losses: dict[str, list[float]] = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for letter, step in RUNS.items():
+            model = dl.build_model("MLP", seed=0, hidden=(64,))
+            moved_by = torch.optim.SGD(model.parameters(), lr=0.3)
+            losses[letter] = [step(model, moved_by, *batch) for _ in range(25) for batch in batches]
+    return losses
+
+
+def _draw_curves():
+    smooth = {
+        letter: torch.tensor(run).unfold(0, 10, 10).mean(dim=1) for letter, run in _curves().items()
+    }
+    return dl.plot_lines(
+        smooth,
+        at=range(5, 250, 10),
+        title="Four runs: the same digits, model and rate",
+        x="step",
+        y=dl.Axis("loss", limits=(0, 4), marks={"log 10": math.log(10)}),
+    )
+
+
+def _of_run(step):
+    return lambda: list(RUNS.values()).index(step)
+
+
+def _largest_error():
+    """Return how far the mean of means of 65 digits, in batches of 64, can be off."""
+    right = torch.arange(65) < 64
+    return 100 * abs(float(mean_of_means(right)) - float(_accuracy(right)))
+
+
+COLUMN = """
+# cell A
+logits = dl.evaluate(model, valid).logits           # (2000, 10)
+labels = valid.labels.unsqueeze(1)                  # (2000, 1)
+
+# cell B
+predictions = logits.argmax(dim=1)                  # (2000,)
+
+# cell C
+right = predictions == labels
+
+# cell D
+right.float().mean()
+"""
+
+QUIZ = (
+    Choice(
+        name="14-which-curve",
+        text="Four runs on the same digits: a healthy one, one that never resets its gradients, "
+        "one with softmax before the cross-entropy, and one whose labels belong to other digits. "
+        "Which curve has softmax before the cross-entropy?",
+        objective="read from a curve, a matrix or a number that something is wrong",
+        figure=_draw_curves,
+        options=(
+            Option(
+                "A",
+                "It falls evenly, as if it learnt well, and cannot come below 1.46: probabilities "
+                "lie between 0 and 1, so as logits they can never be sure.",
+            ),
+            Option(
+                "B",
+                "B goes up and down without rest: each step repeats all steps before it, so its "
+                "gradients are never reset.",
+            ),
+            Option(
+                "C",
+                "C stays near log 10: there is nothing to learn from labels that belong to other "
+                "digits.",
+            ),
+            Option("D", "D comes close to 0: this is the healthy run."),
+        ),
+        right=_of_run(_softmax_first),
+    ),
+    Choice(
+        name="14-which-cell",
+        text="A healthy model reads 90 % of 2 000 digits. These cells say 10 %. Which cell has the "
+        "bug?",
+        objective="read from a curve, a matrix or a number that something is wrong",
+        code=COLUMN.strip(),
+        options=(
+            Option(
+                "B: it should be `argmax(dim=0)`.",
+                "Over dimension 0 one would ask which *digit* fits a class best. The classes lie "
+                "in dimension 1.",
+            ),
+            Option(
+                "D: a mean of yes and no is no accuracy.",
+                "As numbers they are 1 and 0, so their mean is the share that is right. But look "
+                "at how many there are.",
+            ),
+            Option(
+                "C: (2000,) against (2000, 1) compares every digit with every label.",
+                "`right` has 2 000 x 2 000 values, and by chance a tenth of them is true. Print "
+                "its shape, and it is found.",
+            ),
+            Option(
+                "A: `evaluate` has to run in training mode.",
+                "Judging wants evaluation mode, and `dl.evaluate` sets it. But what is done to the "
+                "labels in this cell will matter later.",
+            ),
+        ),
+        right=2,
+    ),
+    Number(
+        name="14-one-digit-too-many",
+        text="65 digits are judged in batches of 64, and the mean of the two batches' accuracies "
+        "is taken. By how much can it differ from the accuracy, at most? In percent.",
+        objective="read from a curve, a matrix or a number that something is wrong",
+        answer=_largest_error,
+        tolerance=0.6,
+        unit="%",
+        explanation="All 64 right and the last one wrong: the mean of means is 50 %, the accuracy "
+        "64/65, so 48.5 % lie between. One digit counts as much as 64.",
+        slips=(
+            (50.0, "50 % is the mean of means; the accuracy is then 64 of 65, which is not 100 %."),
+            (100 / 65, "That is what the last digit should count. Here it counts for one half."),
+            (1.0, "The last digit should count little, and here it counts as much as 64 others."),
+        ),
+    ),
+    Choice(
+        name="14-three-suspects",
+        text="A loss ends near 2.3. You suspect that images and labels were shuffled apart. Which "
+        "check speaks for that, and not for another of the ten cases?",
+        objective="test your suspicion with two or three lines",
+        options=(
+            Option(
+                "Count the parameters.",
+                "That finds layers that the model does not know, case 10. With shuffled labels the "
+                "number is right.",
+            ),
+            Option(
+                "Look for the highest loss on the way.",
+                "A peak speaks for a learning rate that is far too large, case 7. With shuffled "
+                "labels the loss never leaves 2.3.",
+            ),
+            Option(
+                "Count the classes in each batch.",
+                "That finds sorted digits, case 4. Shuffled labels are well mixed.",
+            ),
+            Option(
+                "Look at ten digits with their labels, taken from a batch.",
+                "A person sees at once that the labels belong to other digits. Take them where "
+                "they enter the model: before that they may still have been right.",
+            ),
+        ),
+        right=3,
+    ),
+    Choice(
+        name="14-twice-the-same",
+        text="A model with dropout gives another accuracy each time. Which line in the judging "
+        "function repairs it?",
+        objective="repair it",
+        options=(
+            Option(
+                "`with torch.no_grad():`",
+                "It saves memory and time, since no gradients are kept. Dropout goes on: that is "
+                "the business of the mode.",
+            ),
+            Option(
+                "`model.eval()`",
+                "Evaluation mode switches dropout off and makes batch norm use its running "
+                "averages. The function should also put the old mode back.",
+            ),
+            Option(
+                "`torch.manual_seed(0)`",
+                "Then it silences the same neurons each time. The number no longer changes, and "
+                "is still wrong.",
+            ),
+            Option(
+                "The mean over ten evaluations.",
+                "Every one of them is too low, so their mean is too low as well.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
+        name="14-too-good",
+        text="After one epoch on 800 digits, validation reads 99.5 %, and you had hoped for 90. "
+        "What is the first check?",
+        objective="test your suspicion with two or three lines",
+        options=(
+            Option(
+                "Does the model have too many parameters?",
+                "Then it would learn the training digits by heart, and validation would be worse, "
+                "not better.",
+            ),
+            Option(
+                "Is the learning rate too large?",
+                "A rate that is too large makes results worse. No rate makes validation too good.",
+            ),
+            Option(
+                "Are there validation digits among the training digits, as they are or changed?",
+                "A result that is too good is a symptom: first of a leak. Equal pictures are found "
+                "by comparing pixels; changed ones only by going back to where both came from.",
+            ),
+            Option(
+                "None: stop while it is good.",
+                "Nobody looks for a bug in a good result, which is why this one lives longest.",
+            ),
+        ),
+        right=2,
+    ),
+)
