@@ -31,7 +31,7 @@ def by_coins(results):
 
 
 def by_coins_rounded(results):
-    return np.float32(round(by_coins(results).item(), 3))
+    return np.float32(f"{by_coins(results).item():.2g}")
 
 
 def by_cumulation(result, most_wrong=0.001):

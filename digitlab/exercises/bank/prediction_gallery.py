@@ -195,7 +195,7 @@ BY_LUCK = Exercise(
         "a single model": (_alike(1, 100),),
     },
     is_value=True,
-    close=0.02,
+    close=0.05,
     wrong=(
         Wrong(
             _weakest,
