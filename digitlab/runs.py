@@ -389,6 +389,8 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """Read plain values and tensors from a file of ours, and nothing else."""
+    if path.is_dir():
+        raise ValueError(f"{path.name!r} is a folder; give the name of a saved run in it")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path.name!r} here; check the name")
     if not zipfile.is_zipfile(path):

@@ -295,9 +295,10 @@ def test_files_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=words):
             load_run(path)
-    for path in (tmp_path, tmp_path / "nowhere.pt"):
-        with pytest.raises(FileNotFoundError, match="there is no file"):
-            load_run(path)
+    with pytest.raises(ValueError, match="is a folder; give the name of a saved run in it"):
+        load_run(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_run(tmp_path / "nowhere.pt")
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, 5000, 0.5, 0.9, -100, -22, -1])
