@@ -21,7 +21,7 @@ UNWANTED = {
     "install cell": r"\b(pip|conda) install|^\s*!",
     "module of the library": r"\b(from|import) digitlab\.",
 }
-ASKS = re.compile(r"dl\.(check|guess|hint|progress|quiz|solution|truth)\(([^\n]|\n[ )])*\)")
+ASKS = re.compile(r"dl\.(check|guess|hint|progress|quiz|solution|truth)\(([^\n]|\n(?=[ )]))*\)")
 NOT_COMPARED = {"nbval-ignore-output", "nbval-skip"}
 
 
