@@ -403,11 +403,11 @@ TWO_SLOPES = Exercise(
 # --- The loop from memory ---------------------------------------------------------------------
 
 
-def loop_from_memory(model, optimizer, loader):
+def loop_from_memory(model, optimizer, batches):
     """Train for one epoch; return the loss, averaged over the digits."""
     model.train()
     losses = []
-    for images, labels in loader:
+    for images, labels in batches:
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
         loss.backward()
@@ -530,7 +530,7 @@ LOOP_FROM_MEMORY = Exercise(
         "All but one blank:\n"
         "model.train()\n"
         "losses = []\n"
-        "for images, labels in loader:\n"
+        "for images, labels in batches:\n"
         "    optimizer.zero_grad()\n"
         "    loss = F.cross_entropy(model(images), labels)\n"
         "    loss.backward()\n"
@@ -543,12 +543,6 @@ LOOP_FROM_MEMORY = Exercise(
         "they are forgotten. Counting each loss once for each digit gives the mean over digits, "
         "also where the last batch is short."
     ),
-    start='''
-    def loop_from_memory(model, optimizer, loader):
-        """Train for one epoch; return the loss, averaged over the digits."""
-        for images, labels in loader:
-            ...
-    ''',
 )
 
 
@@ -632,10 +626,11 @@ def _slowest():
 
 WRONG_PLACE = """
 for images, labels in loader:
-    loss = F.cross_entropy(model(images), labels)   # 1
-    loss.backward()                                 # 2
-    optimizer.zero_grad()                           # 3
-    optimizer.step()                                # 4
+    logits = model(images)
+    loss = F.cross_entropy(logits, labels)  # 1
+    loss.backward()                         # 2
+    optimizer.zero_grad()                   # 3
+    optimizer.step()                        # 4
 """
 
 QUIZ = (
