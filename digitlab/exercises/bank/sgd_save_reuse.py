@@ -6,6 +6,7 @@ import io
 import pickle
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -252,7 +253,7 @@ class _Small(nn.Sequential):
     case = ""
 
 
-KINDS = {  # case -> its optimizer, and the layers between two linear ones
+KINDS: dict[str, tuple[Any, Any]] = {  # case -> its optimizer, and the layer in the middle
     "SGD with momentum": (lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9), nn.ReLU),
     "Adam and batch norm": (lambda p: torch.optim.Adam(p, lr=0.02), lambda: nn.BatchNorm1d(5)),
     "plain SGD": (lambda p: torch.optim.SGD(p, lr=0.1), nn.ReLU),
@@ -268,17 +269,18 @@ def _fresh(case, seed):
     return model, make_optimizer(model.parameters())
 
 
-def _train(model, optimizer, seed):
+def _train(both, seed):
+    model, optimizer = both
     for step in range(4):
         optimizer.zero_grad()
         output = model(random_numbers(8, 6, seed=10 * seed + step))
         F.cross_entropy(output, torch.arange(8) % 3).backward()
         optimizer.step()
-    return model, optimizer
+    return both
 
 
 def _trainings():
-    return {case: _train(*_fresh(case, 0), 0) for case in KINDS}
+    return {case: _train(_fresh(case, 0), 0) for case in KINDS}
 
 
 def _restarted(answer, model, optimizer):
@@ -297,8 +299,8 @@ def _restarted(answer, model, optimizer):
     fresh.load_state_dict(loaded["model"])
     if "optimizer" in loaded:
         again.load_state_dict(loaded["optimizer"])
-    _train(model, optimizer, 1)
-    _train(fresh, again, 1)
+    _train((model, optimizer), 1)
+    _train((fresh, again), 1)
     pairs = zip(model.parameters(), fresh.parameters(), strict=True)
     same = all(torch.allclose(mine, theirs, atol=1e-5) for mine, theirs in pairs)
     return "goes on the same" if same else "goes on in another way"
