@@ -11,7 +11,7 @@ from typing import Any
 _NAMES = {
     "idx": "read_idx",
     "pixels": "as_pixels",
-    "data": "Digits Split batches load",
+    "data": "Digits Movements PenDigits Split batches load",
     "models": "MODELS Ensemble LeNet5 MLP PixelInput SmallCNN ThreeConv TwoConv n_parameters",
     "recipes": "RECIPES Recipe build_model document_recipes",
     "augment": "Augment change_stroke erase warp",
@@ -27,6 +27,7 @@ _NAMES = {
     "tables": "Table",
     "show.figure": "Figure",
     "show.digits": ("plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits"),
+    "show.movements": "Animation animate_movement plot_movement",
     "show.training": "plot_history plot_lr",
     "show.charts": "Axis plot_dots plot_grid plot_images plot_lines plot_paths",
     "show.results": (

@@ -7,16 +7,17 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import overload
+from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 
-from digitlab import idx
+from digitlab import idx, pen
 from digitlab.formats import DamagedFileError
-from digitlab.geometry import N_CLASSES, SIZE, center_in_frame
+from digitlab.geometry import BOX, N_CLASSES, SIZE, center_in_frame
 from digitlab.names import unknown
 from digitlab.pixels import as_pixels, is_tensor, kind_of
 from digitlab.tables import html_table
@@ -152,6 +153,95 @@ class Digits:
         return html_table(rows, header=header, caption=repr(self))
 
 
+# --- Movements ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Movements:
+    """Hold digits as a pen moved, not as pixels.
+
+    Args:
+        points: uint8 (N, 8, 2), evenly spaced along each movement: x to the right and y upwards,
+            both from 0 to 100. Where a pen was lifted, its two strokes are joined.
+        labels: int64 (N,), classes 0 to 9.
+
+    `movements[:100]` are the first hundred.
+
+    Raises:
+        ValueError: for tensors of another type, shape or range.
+    """
+
+    points: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        points = self.points
+        right = is_tensor(points, torch.uint8) and points.shape[1:] == (pen.N_POINTS, 2)
+        if not right or (len(points) and int(points.max()) > pen.MOST):
+            raise ValueError(
+                f"points must be a tensor of uint8 and shape (N, 8, 2) with values from 0 to 100, "
+                f"but these are {kind_of(points)}"
+            )
+        Split(torch.zeros(len(points), SIZE, SIZE, dtype=torch.uint8), self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: slice | Tensor) -> Movements:
+        return Movements(self.points[index], self.labels[index])
+
+    def draw(
+        self,
+        width: tuple[float, float] = (1.6, 3.4),
+        aspect: tuple[float, float] | None = None,
+        jitter: float = 0.0,
+        seed: int = 0,
+    ) -> Split:
+        """Draw the movements with a round pen, as pixels in MNIST's geometry.
+
+        Args:
+            width: of the pen, from the thinnest to the boldest, in pixels of 28.
+            aspect: how wide a digit is drawn in parts of its height, from the narrowest to the
+                widest, since the file lost it; None for 0.35 to 0.8 of a 1, 0.55 to 1 of others.
+            jitter: standard deviation by which each point is moved, in parts of the digit's size.
+            seed: of what is drawn at random within these.
+
+        Raises:
+            ValueError: for a range that goes down or outside of what can be drawn.
+        """
+        for name, (low, high), most in (
+            ("width", width, BOX),
+            ("aspect", aspect or pen.OTHER, 4),
+            ("jitter", (jitter + 1e-9, 1), 1),
+        ):
+            if not 0 < low <= high <= most:
+                raise ValueError(f"{name} goes from low to high, between 0 and {most}")
+        each = torch.tensor(aspect).expand(len(self), 2) if aspect else pen.usual(self.labels)
+        images = pen.draw_movements(self.points, width=width, aspect=each, jitter=jitter, seed=seed)
+        return Split(images, self.labels)
+
+    def __repr__(self) -> str:
+        return f"Movements({len(self)} digits of 8 points)"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PenDigits:
+    """Hold digits as movements of a pen, by writers of whom none is on both sides."""
+
+    train: Movements
+    test: Movements
+    name: str = "pendigits"
+    source: str = "digitlab"
+    licence: str = "CC BY 4.0 (UCI Machine Learning Repository)"
+    notes: str = (
+        "'Pen-Based Recognition of Handwritten Digits' (Alpaydin and Alimoglu 1998): 44 writers in "
+        "Istanbul on a tablet, 30 of them in train and 14 others in test"
+    )
+
+    def __repr__(self) -> str:
+        return f"PenDigits(train={len(self.train)}, test={len(self.test)})"
+
+
 # --- Batches ----------------------------------------------------------------------------------
 
 
@@ -201,15 +291,21 @@ def batches(
 OPTDIGITS_LICENCE = "CC BY 4.0 (UCI Machine Learning Repository), shipped by scikit-learn"
 
 
+@overload
+def load(name: Literal["pendigits"]) -> PenDigits: ...  # type: ignore[overload-overlap]
+@overload
 def load(
     name: str = "auto", folder: str | os.PathLike[str] | None = None, *, by: str = "digit"
-) -> Digits:
+) -> Digits: ...
+def load(
+    name: str = "auto", folder: str | os.PathLike[str] | None = None, *, by: str = "digit"
+) -> Digits | PenDigits:
     """Load a data set, split into train, valid and test; the same for everybody.
 
     Args:
         name: "mnist", "fashion", "kmnist", "optdigits" (1 797 digits that come with scikit-learn
-            and need no network), or "auto": what `$DIGITLAB_DIGITS` names, else MNIST where it is
-            at hand or can be downloaded, else optdigits.
+            and need no network), "pendigits" (the movements of `PenDigits`), or "auto": what
+            `$DIGITLAB_DIGITS` names, else MNIST where it can be had, else optdigits.
         folder: where the files lie; without it `$DIGITLAB_DATA`, else `data/` of this folder or
             the nearest parent, then the user's cache, where downloads go.
         by: "digit" splits MNIST's 60 000 at random into 50 000 and 10 000, with equal shares of
@@ -221,11 +317,13 @@ def load(
             damaged or is not what its name says.
         OSError: where the files are nowhere and cannot be downloaded.
     """
+    if name == "pendigits":
+        return _load_pendigits()
     kind = "data set"
     if name == "auto" and (chosen := os.environ.get("DIGITLAB_DIGITS")):
         name, kind = chosen, "data set in DIGITLAB_DIGITS"
     if name not in idx.NAMES:
-        raise unknown(kind, name, idx.NAMES)
+        raise unknown(kind, name, (*idx.NAMES, "pendigits"))
     if by not in idx.SPLITS:
         raise unknown("way to split", by, idx.SPLITS)
     if name == "optdigits":
@@ -324,6 +422,18 @@ def _load_optdigits(by: str, folder: str | os.PathLike[str] | None = None) -> Di
         "8 x 8 counts of ink, made finer and brought to MNIST's geometry"
     )
     return Digits("optdigits", train, valid, test, "scikit-learn", OPTDIGITS_LICENCE, notes)
+
+
+def _load_pendigits() -> PenDigits:
+    with np.load(Path(__file__).with_name("pendigits.npz")) as file:
+        train, test = (
+            Movements(
+                torch.from_numpy(file[f"{part}_points"]),
+                torch.from_numpy(file[f"{part}_labels"]).long(),
+            )
+            for part in ("train", "test")
+        )
+    return PenDigits(train, test)
 
 
 def _finer(ink: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "digitlab"
 LAYERS = (
     "files formats geometry names plain tables",
     "pixels",
-    "augment idx metrics models reading.opened reading.paper",
+    "augment idx metrics models pen reading.opened reading.paper",
     "data reading.light recipes",
     "checkpoint inference reading.strokes",
     "plans reading.steps",
@@ -29,7 +29,8 @@ LAYERS = (
     "reading.predict runs",
     "measured",
     "reading.page show.figure",
-    "show.charts show.digits show.graphs show.layers show.pages show.results show.training",
+    "show.charts show.digits show.graphs show.layers show.movements",
+    "show.pages show.results show.training",
     "exercises.compare exercises.guard exercises.honesty exercises.memory",
     "exercises.records exercises.views",
     " ".join(
