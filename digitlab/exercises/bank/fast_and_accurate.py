@@ -301,9 +301,9 @@ def worth_it(tried):
     lowest = min(row["valid_accuracy"] for row in usual)
     return [
         name
-        for name, tries in tried.items()
-        if median(row["seconds"] for row in tries) < time_limit
-        and mean(row["valid_accuracy"] for row in tries) >= lowest
+        for name, seeds in tried.items()
+        if median(row["seconds"] for row in seeds) < time_limit
+        and mean(row["valid_accuracy"] for row in seeds) >= lowest
     ]
 
 
@@ -433,9 +433,9 @@ WORTH_IT = Exercise(
         "lowest = ____\n"
         "worth_it = [\n"
         "    name\n"
-        "    for name, tries in tried.items()\n"
-        '    if median(row["seconds"] for row in tries) < time_limit\n'
-        '    and mean(row["valid_accuracy"] for row in tries) >= lowest\n'
+        "    for name, seeds in tried.items()\n"
+        '    if median(row["seconds"] for row in seeds) < time_limit\n'
+        '    and mean(row["valid_accuracy"] for row in seeds) >= lowest\n'
         "]",
     ),
     why=(

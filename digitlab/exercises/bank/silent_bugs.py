@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from functools import cache
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -291,18 +290,21 @@ FLATTERY = Exercise(
 # --- A check for steps ----------------------------------------------------------------------------
 
 
-def has_bug(step, model, images, labels):
-    """Return whether two steps move a model otherwise than the five lines of notebook 03 do."""
-    twin = copy.deepcopy(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+def has_bug(step, new_model, images, labels):
+    """Return whether two steps move a model otherwise than the five lines of notebook 03 do.
+
+    Each call of `new_model()` gives a fresh model, with the same weights each time.
+    """
+    moved, twin = new_model(), new_model()
+    optimizer = torch.optim.SGD(moved.parameters(), lr=0.1)
     by_hand = torch.optim.SGD(twin.parameters(), lr=0.1)
     for _ in range(2):
-        step(model, optimizer, images, labels)
+        step(moved, optimizer, images, labels)
         by_hand.zero_grad()
         F.cross_entropy(twin(images), labels).backward()
         by_hand.step()
-    pairs = zip(model.parameters(), twin.parameters(), strict=True)
-    return not all(torch.allclose(moved, expected) for moved, expected in pairs)
+    pairs = zip(moved.parameters(), twin.parameters(), strict=True)
+    return not all(torch.allclose(a, b) for a, b in pairs)
 
 
 def _healthy(model, optimizer, images, labels):
@@ -364,9 +366,9 @@ def _half_the_batch(model, optimizer, images, labels):
 
 def _case(step, seed):
     images, labels = real_digits(24)
-    model = dl.build_model("MLP", seed=seed, hidden=(16,))
-    torch.optim.SGD(model.parameters(), lr=0.1)  # the first one loads much of PyTorch
-    return step, model, dl.as_pixels(images), labels
+    new_model = partial(dl.build_model, "MLP", seed=seed, hidden=(16,))
+    torch.optim.SGD(new_model().parameters(), lr=0.1)  # the first one loads much of PyTorch
+    return step, new_model, dl.as_pixels(images), labels
 
 
 def _steps():
@@ -382,27 +384,29 @@ def _steps():
     }
 
 
-def _marked(answer, step, model, images, labels):
+def _marked(answer, step, new_model, images, labels):
     """Return yes or no; whatever else Python takes for true or false will do."""
-    says = answer(step, model, images, labels)
+    says = answer(step, new_model, images, labels)
     return says if says is None else ("it has a bug" if says else "it is healthy")
 
 
-def _after_one_step(step, model, images, labels):
-    twin = copy.deepcopy(model)
+def _after_one_step(step, new_model, images, labels):
+    model, twin = new_model(), new_model()
     step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
     _healthy(twin, torch.optim.SGD(twin.parameters(), lr=0.1), images, labels)
     pairs = zip(model.parameters(), twin.parameters(), strict=True)
     return not all(torch.allclose(moved, expected) for moved, expected in pairs)
 
 
-def _loss_falls(step, model, images, labels):
+def _loss_falls(step, new_model, images, labels):
+    model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = [step(model, optimizer, images, labels) for _ in range(20)]
     return losses[-1] >= losses[0]
 
 
-def _gradient_grows(step, model, images, labels):
+def _gradient_grows(step, new_model, images, labels):
+    model = new_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     sizes = []
     for _ in range(2):
@@ -411,19 +415,21 @@ def _gradient_grows(step, model, images, labels):
     return bool(sizes[1] > 1.5 * sizes[0])
 
 
-def _does_not_move(step, model, images, labels):
+def _does_not_move(step, new_model, images, labels):
+    model = new_model()
     before = [p.detach().clone() for p in model.parameters()]
     step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
     return all(old.equal(new) for old, new in zip(before, model.parameters(), strict=True))
 
 
-def _first_loss(step, model, images, labels):
+def _first_loss(step, new_model, images, labels):
+    model = new_model()
     expected = F.cross_entropy(model(images), labels).item()
     loss = step(model, torch.optim.SGD(model.parameters(), lr=0.1), images, labels)
     return abs(loss - expected) > 1e-4
 
 
-def _always(step, model, images, labels):
+def _always(step, new_model, images, labels):
     return True
 
 
@@ -466,21 +472,21 @@ HAS_BUG = Exercise(
         ),
     ),
     hints=(
-        "Do by hand, on a copy, what a step should do. If both models end at the same weights, the "
-        "step did the same.",
-        "`copy.deepcopy(model)`, an SGD for each, two steps of both, and `torch.allclose` for "
-        "each pair of parameters.",
+        "Do by hand, with a second model, what a step should do. If both end at the same weights, "
+        "the step did the same.",
+        "Two models, an SGD for each, two steps of both, and `torch.allclose` for each pair of "
+        "their parameters.",
         "All but one blank:\n"
-        "twin = copy.deepcopy(model)\n"
-        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "moved, twin = new_model(), new_model()\n"
+        "optimizer = torch.optim.SGD(moved.parameters(), lr=0.1)\n"
         "by_hand = torch.optim.SGD(twin.parameters(), lr=0.1)\n"
         "for _ in range(2):\n"
-        "    step(model, optimizer, images, labels)\n"
+        "    step(moved, optimizer, images, labels)\n"
         "    by_hand.zero_grad()\n"
         "    F.cross_entropy(twin(images), labels).backward()\n"
         "    ____\n"
-        "pairs = zip(model.parameters(), twin.parameters(), strict=True)\n"
-        "return not all(torch.allclose(moved, expected) for moved, expected in pairs)",
+        "pairs = zip(moved.parameters(), twin.parameters(), strict=True)\n"
+        "return not all(torch.allclose(a, b) for a, b in pairs)",
     ),
     why=(
         "A twin that is moved by hand knows where two right steps lead, so it does not matter "
