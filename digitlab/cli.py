@@ -160,11 +160,13 @@ def predict(args: argparse.Namespace) -> Answer:
             "digit": p.digit,
             "probability": p.probability,
             "probabilities": p.probabilities.tolist(),
+            **({"note": p.note} if p.note else {}),
         }
         for image, p in zip(args.images, predictions, strict=True)
     ]
     rows = [(f["image"], f["digit"], f"{f['probability']:.1%}") for f in facts]
-    return facts, text_table(rows, header=("picture", "digit", "probability"))
+    notes = (f"{f['image']}: {f['note']}" for f in facts if "note" in f)
+    return facts, "\n".join([text_table(rows, header=("picture", "digit", "probability")), *notes])
 
 
 def draw(args: argparse.Namespace) -> Answer:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -15,11 +16,15 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 from PIL.Image import Transpose
 
+from digitlab.cli import main
 from digitlab.measured import pretrained
 from digitlab.reading import opened
 from digitlab.reading.opened import open_picture
 from digitlab.reading.page import read_page
 from digitlab.reading.predict import Prediction, predict
+from digitlab.recipes import RECIPES
+from digitlab.runs import Run
+from digitlab.trainer import History
 
 MODES = (  # of Pillow
     *("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV"),
@@ -294,6 +299,19 @@ def test_exif_data_that_cannot_be_parsed_are_noted(tmp_path: Path) -> None:
     found = predict(reader(), tmp_path / "six.png")
     assert found.digit == 6
     assert found.note == "the file is damaged (its EXIF data); look whether it was read upright"
+
+
+def test_the_command_line_tells_the_note_below_its_table_and_in_its_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    six().save(tmp_path / "six.png", exif=DAMAGED["cut off"][0])
+    run = Run(RECIPES["tiny"], reader(), History(), "mnist", {}, 0, 1).save(tmp_path / "run.pt")
+    words = ["predict", str(run), str(tmp_path / "six.png")]
+    assert main(words) == main([*words, "--json"]) == 0
+    *table, note, answer = capsys.readouterr().out.splitlines()
+    assert len(table) == 3
+    assert note == f"{tmp_path / 'six.png'}: {json.loads(answer)[0]['note']}"
+    assert ": the file is damaged (Corrupt EXIF data" in note
 
 
 # --- Damaged files ------------------------------------------------------------------------------
