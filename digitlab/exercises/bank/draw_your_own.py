@@ -338,7 +338,7 @@ ANSWERED_AND_RIGHT = Exercise(
     ),
     hints=(
         "Two shares with two denominators: all photos, and those that are answered.",
-        "`answered = sure >= threshold` is a mask: its mean is the first share; `right[answered]` "
+        "`sure >= threshold` is a mask: its mean is the first share, and `right[...]` with the mask "
         "are the answers.",
         "All but one blank:\nreturn answered.double().mean().item(), "
         "right[____].double().mean().item()",

@@ -235,7 +235,7 @@ def lowest_threshold(result, most_wrong=0.001):
 
     Counted are all digits of which the model is at least as sure.
     """
-    sure, read = result.logits.double().softmax(dim=1).max(dim=1)
+    sure, read = result.probabilities.double().max(dim=1)
     wrong = (read != result.labels).double()
     for threshold in sure.sort().values:
         if wrong[sure >= threshold].mean() <= most_wrong:
@@ -359,7 +359,7 @@ LOWEST_THRESHOLD = Exercise(
     hints=(
         "Only the confidences that occur have to be tried, and the lowest that passes wins.",
         "For one threshold: `accepted = sure >= threshold`, and then the mean of what is wrong "
-        "among `accepted`. Confidence and class come from `softmax(dim=1).max(dim=1)`.",
+        "among `accepted`. Confidence and class come from `probabilities` by `max(dim=1)`.",
         "All but one blank:\nif wrong[____].mean() <= most_wrong:",
     ),
     why=(
