@@ -209,7 +209,7 @@ def _hidden():
 def _behaviour(answer, p, h):
     layer = answer(p)
     layer.train()
-    first, second = layer(h), layer(h)
+    first, second = layer(h.clone()), layer(h.clone())
     layer.eval()
     silent = first == 0
     return {
@@ -218,7 +218,7 @@ def _behaviour(answer, p, h):
         "the same neurons are silent for all digits": (silent == silent[0]).all().item(),
         "whole digits are silent": (silent == silent[:, :1]).all().item(),
         "two passes in training are equal": first.equal(second),
-        "in evaluation": layer(h),
+        "in evaluation": layer(h.clone()),
     }
 
 
@@ -269,6 +269,11 @@ OWN_DROPOUT = Exercise(
         Wrong(
             _dropping(_drop, _drop),
             "It drops in evaluation, too. Ask `self.training`, which `train()` and `eval()` set.",
+        ),
+        Wrong(
+            _dropping(_drop, lambda h, p: h / (1 - p)),
+            "You divide in evaluation, too. There nothing is silent, so nothing has to be made up "
+            "for: return h as it is.",
         ),
         Wrong(
             _dropping(lambda h, p: h * (torch.rand(h.shape[-1]) >= p) / (1 - p)),

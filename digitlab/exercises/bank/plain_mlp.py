@@ -125,8 +125,8 @@ def _measured(answer, n, m, generator):
     again = answer(n, m, generator.manual_seed(generator.initial_seed()))
     return {
         "the shape": tuple(weights.shape),
-        "the smallest weight": weights.min().item(),
-        "the largest weight": weights.max().item(),
+        "the smallest weight": round(weights.min().item(), 3),
+        "the largest weight": round(weights.max().item(), 3),
         "the standard deviation": weights.std().item(),
         "the share below 0": (weights < 0).float().mean().item(),
         "the same again from a generator with the same seed": (weights == again).all().item(),
@@ -157,6 +157,10 @@ def _inputs_only(n, m, generator):
     return glorot(n, m, generator) * ((n + m) / n) ** 0.5
 
 
+def _as_drawn(n, m, generator):
+    return torch.rand(m, n, generator=generator)
+
+
 def _own_dice(n, m, generator):
     return (2 * torch.rand(m, n) - 1) * (6 / (n + m)) ** 0.5
 
@@ -183,6 +187,11 @@ GLOROT = Exercise(
             _one_sided,
             "`torch.rand` gives numbers from 0 to 1, so yours are all positive: stretch them from "
             "-1 to 1 first.",
+        ),
+        Wrong(
+            _as_drawn,
+            "These are numbers from 0 to 1, as `torch.rand` draws them; the bound is not in them "
+            "yet.",
         ),
         Wrong(
             _on_its_side,
@@ -326,9 +335,15 @@ def _found():
     }
 
 
+def _as_sizes(value, found):
+    """Return hidden sizes as a tuple; one number stands for one layer."""
+    return tuple(value) if hasattr(value, "__len__") and len(value) else (value,)
+
+
 SMALLEST_GOOD = Exercise(
     reference=smallest_good,
     is_value=True,
+    use=_as_sizes,
     task="Choose the network with the fewest parameters that is less than 1.5 points of 100 below "
     "the best.",
     objective="build a network with several layers and count its parameters",

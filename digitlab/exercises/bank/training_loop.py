@@ -200,8 +200,11 @@ def _logits():
     return {
         "random logits": (random_numbers(5, 10),),
         "sure: one logit is 200 above the others": (200.0 * torch.eye(10)[:4],),
-        "logits around 1000": (1000 + random_numbers(3, 10, seed=1),),
-        "logits around -1000": (random_numbers(3, 10, seed=2) - 1000,),
+        "logits around 1000": (1000 + random_numbers(3, 10, seed=1) / 4,),
+        "logits around -1000": (random_numbers(3, 10, seed=2) / 4 - 1000,),
+        "one digit's logits far below another's": (
+            torch.tensor([[300.0], [-300.0]]).expand(2, 10),
+        ),
         "one digit, all logits 0": (torch.zeros(1, 10),),
         "as many digits as classes": (3 * random_numbers(10, 10, seed=3),),
     }
@@ -209,6 +212,16 @@ def _logits():
 
 def _log_of_softmax(logits):
     return logits.softmax(1).log()
+
+
+def _log_of_unshifted(logits):
+    powers = logits.exp()
+    return (powers / powers.sum(1, keepdim=True)).log()
+
+
+def _log_shifted_at_once(logits):
+    shifted = logits - logits.max()
+    return shifted - shifted.exp().sum(1, keepdim=True).log()
 
 
 def _log_unshifted(logits):
@@ -237,11 +250,23 @@ LOG_PROBABILITIES = Exercise(
     task="Write the logarithm of softmax so that it stays finite for all finite logits.",
     objective="compute softmax and cross-entropy by hand",
     cases=_logits,
+    close=0.001,
     wrong=(
         Wrong(
             _log_of_softmax,
             "You took the logarithm of finished probabilities. A small one is rounded to 0, and "
             "log 0 is -inf: take the logarithm of the fraction on paper first.",
+        ),
+        Wrong(
+            _log_of_unshifted,
+            "You divide powers of e as they are. Of a large logit the power is infinite, and "
+            "infinite by infinite is nan; small probabilities are rounded to 0. Both go away when "
+            "the logarithm of the fraction is taken on paper, and the largest logit subtracted.",
+        ),
+        Wrong(
+            _log_shifted_at_once,
+            "You subtracted the largest logit of the whole batch. A digit whose logits lie far "
+            "below it has powers of 0 then: each digit needs its own largest logit.",
         ),
         Wrong(
             _log_unshifted,
@@ -337,6 +362,12 @@ def _without_truth(*layers):
     return _slopes(layers, due=0.0)
 
 
+def _from_pixels(*layers):
+    pixels, labels, first, second = layers
+    at_logits = ((pixels @ first @ second).softmax(1) - F.one_hot(labels, 10)) / len(labels)
+    return pixels.T @ (at_logits @ second.T), pixels.T @ at_logits
+
+
 def _swapped(*layers):
     return _slopes(layers)[::-1]
 
@@ -368,6 +399,11 @@ TWO_SLOPES = Exercise(
         Wrong(
             _without_truth,
             "The truth is missing: from the probability of the true class, 1 has to be taken away.",
+        ),
+        Wrong(
+            _from_pixels,
+            "For `second` you took the pixels as inputs. What comes into the second layer are the "
+            "hidden numbers, `pixels @ first`.",
         ),
         Wrong(_swapped, "They stand in the wrong order: first the slopes for `first`."),
         Wrong(
@@ -450,7 +486,7 @@ def _after_epoch(answer, model, optimizer, loader):
     }
 
 
-def _loop(learner, *, mode=True, zero="before", by_batch=False):
+def _loop(learner, *, mode=True, zero="before", by_batch=False, twice=False):
     """Train with something changed, for the wrong answers."""
     model, optimizer, loader = learner
     if mode:
@@ -461,7 +497,8 @@ def _loop(learner, *, mode=True, zero="before", by_batch=False):
     for images, labels in loader:
         if zero == "before":
             optimizer.zero_grad()
-        loss = F.cross_entropy(model(images), labels)
+        logits = model(images)
+        loss = F.cross_entropy(logits.softmax(1) if twice else logits, labels)
         loss.backward()
         if zero == "late":
             optimizer.zero_grad()
@@ -484,6 +521,10 @@ def _zero_late(*learner):
 
 def _mean_of_means(*learner):
     return _loop(learner, by_batch=True)
+
+
+def _softmax_twice(*learner):
+    return _loop(learner, twice=True)
 
 
 def _no_mode(*learner):
@@ -515,6 +556,10 @@ LOOP_FROM_MEMORY = Exercise(
             _mean_of_means,
             "You divided by the number of batches, so the short last batch counts as much as a "
             "full one.",
+        ),
+        Wrong(
+            _softmax_twice,
+            "You apply softmax twice: `F.cross_entropy` takes logits and contains it.",
         ),
         Wrong(
             _no_mode,
@@ -744,8 +789,8 @@ QUIZ = (
         options=(
             Option(
                 "A",
-                "A comes down fastest of all: its steps are the longest, lr 3. On so few and so "
-                "regular digits it can afford them.",
+                "A begins far above log 10: its steps are so long, lr 3, that they first jump "
+                "across the valley. On few and regular digits it comes down in the end.",
             ),
             Option(
                 "B",
