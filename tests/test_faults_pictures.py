@@ -367,3 +367,11 @@ def test_a_photo_of_a_phone_says_what_it_needs(
     with pytest.raises(ValueError, match=r"^'six\.HEIC' .* needs pillow-heif: pip install"):
         predict(reader(), tmp_path / "six.HEIC")
     opened._knows_heic.cache_clear()
+
+
+def test_a_page_of_countless_marks_is_refused_in_no_time() -> None:
+    marks = np.full((900, 900), 255, np.uint8)
+    for top, left in itertools.product(range(15, 880, 30), repeat=2):
+        marks[top : top + 6 + 8 * (left % 60 > 20), left : left + 8] = 0
+    with pytest.raises(ValueError, match="there are 841 marks on this page, too many to be digits"):
+        read_page(Image.fromarray(marks), reader())

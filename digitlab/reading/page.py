@@ -18,6 +18,8 @@ from digitlab.reading.steps import apply_steps
 from digitlab.reading.strokes import around, boxes, gaps, with_edges
 from digitlab.tables import html_table
 
+MOST_MARKS = 700  # on a page; each costs milliseconds
+
 
 @dataclass(frozen=True, eq=False)
 class PageDigit:
@@ -93,11 +95,10 @@ def read_page(image: PictureOrPath, model: nn.Module | None = None) -> Page:
     colours = on_paper(opened.picture)
     ink = apply_steps(colours, ["page"])["clean"]
     labels, _ = ndimage.label(ink > 0.3, AROUND)
-    masks = [with_edges(labels, parts) for parts in _digits(labels)]
-    if not masks:
+    cut_out = [_cut_out(ink, labels, *digit) for digit in _digits(labels)]
+    if not cut_out:
         raise ValueError("there is no whole digit on this page; write larger or come closer")
-    found = [boxes(mask.astype(int))[1] for mask in masks]
-    pixels = [_pixels(ink * mask, box) for mask, box in zip(masks, found, strict=True)]
+    found, pixels = map(list, zip(*cut_out, strict=True))
     predictions = predict(model or pretrained(), pixels)
     assert isinstance(predictions, list)
     scale = opened.size[0] / colours.shape[1]
@@ -109,10 +110,16 @@ def read_page(image: PictureOrPath, model: nn.Module | None = None) -> Page:
     return Page(tuple(digits), opened.size, colours, opened.note)
 
 
-def _pixels(ink: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return the pixels of the digit in a box as MNIST has them; uint8 (28, 28)."""
-    top, left, bottom, right = box
-    return apply_steps(ink[top:bottom, left:right], ["digit"])["28 x 28"]
+def _cut_out(
+    ink: np.ndarray, labels: np.ndarray, parts: list[int], box: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the box of a digit with its edges, and its pixels as MNIST has them, uint8."""
+    above, before = np.maximum(box[:2] - 3, 0)  # the edges are two pixels wide
+    window = np.s_[above : box[2] + 3, before : box[3] + 3]
+    mask = with_edges(labels[window], parts)
+    top, left, bottom, right = found = boxes(mask.astype(int))[1]
+    digit = (ink[window] * mask)[top:bottom, left:right]
+    return found + [above, before] * 2, apply_steps(digit, ["digit"])["28 x 28"]
 
 
 def _place(box: np.ndarray, scale: float) -> tuple[int, int, int, int]:
@@ -121,26 +128,34 @@ def _place(box: np.ndarray, scale: float) -> tuple[int, int, int, int]:
     return left, top, right - left, bottom - top
 
 
-def _digits(labels: np.ndarray) -> list[list[int]]:
-    """Return the parts of each digit: small ones join what lies closest until they are tall."""
+def _digits(labels: np.ndarray) -> list[tuple[list[int], np.ndarray]]:
+    """Return parts and box of each digit: small ones join what lies closest until they are tall."""
     cut = border(labels)
     groups = [([i], box) for i, box in enumerate(boxes(labels)) if i not in (0, *cut)]
     if not groups:
         return []
+    if len(groups) > MOST_MARKS:
+        raise ValueError(
+            f"there are {len(groups)} marks on this page, too many to be digits; cut the part "
+            "with digits out"
+        )
     heights = np.array([_height(box) for _, box in groups])
     usual = float(np.median(heights[heights > 0.4 * heights.max()]))  # without dots and bars
     while True:
-        pairs = [
-            (gaps(one, other).max(), i, j)
-            for i, (_, one) in enumerate(groups)
-            for j, (_, other) in enumerate(groups[:i])
-            if min(_height(one), _height(other)) < 0.5 * usual
-        ]
-        gap, i, j = min(pairs, default=(usual, 0, 0))
+        gap, i, j = _closest(np.stack([box for _, box in groups]), 0.5 * usual)
         if gap > 0.3 * usual:  # more than a pen that skips leaves
-            return [parts for parts, box in groups if _height(box) > 0.5 * usual]
+            return [(parts, box) for parts, box in groups if _height(box) > 0.5 * usual]
         (parts, one), (others, other) = groups.pop(i), groups.pop(j)
         groups.append((parts + others, around(np.stack([one, other]))))
+
+
+def _closest(found: np.ndarray, small: float) -> tuple[float, int, int]:
+    """Return how near two boxes lie of which one is small, and their numbers, the later first."""
+    low = found[:, 2] - found[:, 0] < small
+    gap = gaps(found[:, None], found).max(axis=2).astype(float)
+    gap[~np.tril(low | low[:, None], -1)] = np.inf
+    i, j = divmod(int(gap.argmin()), len(found))
+    return float(gap[i, j]), i, j
 
 
 def _height(box: np.ndarray) -> int:

@@ -124,7 +124,7 @@ def around(several: np.ndarray) -> np.ndarray:
 
 def gaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return how far two boxes lie apart, down and right; negative where they overlap."""
-    return np.maximum(one[:2] - other[2:], other[:2] - one[2:])
+    return np.maximum(one[..., :2] - other[..., 2:], other[..., :2] - one[..., 2:])
 
 
 def with_edges(labels: np.ndarray, parts: Sequence[int]) -> np.ndarray:
