@@ -181,6 +181,11 @@ def _counts_all(model, split, lr):
     return sum(weights.numel() for weights in model.parameters())
 
 
+def _always_850(model, split, lr):
+    fine_tune_last_layer(model, split, lr)
+    return 850
+
+
 def _other_way_round(model, split, lr):
     first = list(model.parameters())[:-2]
     dl.Trainer(model, torch.optim.SGD(first, lr=lr)).fit(split, epochs=1)
@@ -218,6 +223,11 @@ FINE_TUNE_LAST_LAYER = Exercise(
             _counts_all,
             "The right weights change; but you count the frozen ones as well. They are parameters "
             "still, and do not learn.",
+        ),
+        Wrong(
+            _always_850,
+            "The right weights change; but 850 is the number of LeNet-5 alone. Count the weights "
+            "of the model that is given, `numel()` by `numel()`.",
         ),
         Wrong(
             _other_way_round,
@@ -288,6 +298,8 @@ def _restarted(answer, model, optimizer):
     kept = answer(model, optimizer)
     if not isinstance(kept, dict):
         return None if kept is None else "no dict"
+    if "model" not in kept:
+        return 'a dict without the key "model"'
     file = io.BytesIO()
     torch.save(kept, file)
     file.seek(0)
