@@ -26,9 +26,8 @@ def written(path: PathLike) -> Iterator[IO[bytes]]:
     """
     place = place_for(path)
     part = _part(place)
-    _sweep(place)
     try:
-        with _opened(part) as file:
+        with writing(path), _opened(part) as file:
             yield file
             file.flush()
             if place.exists():
@@ -36,14 +35,27 @@ def written(path: PathLike) -> Iterator[IO[bytes]]:
             if sys.platform == "win32":
                 file.close()  # an open file cannot be moved there
             os.replace(part, place)  # still locked, so that nobody sweeps it
-    except OSError as error:
-        raise _unwritable(path, error) from None
     finally:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: PathLike) -> Iterator[None]:
+    """Say in one sentence why a file could not be written.
+
+    Raises:
+        ValueError: in place of what the system says.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def place_for(path: PathLike) -> Path:
     """Return where a file can be written, behind a link if it is one, and make its folder.
+
+    What killed processes left beside it goes.
 
     Raises:
         ValueError: where none can be: by its name, its folder or its mode.
@@ -57,6 +69,7 @@ def place_for(path: PathLike) -> Path:
         if place.exists() and not place.stat().st_mode & 0o222:
             raise OSError(0, "it is write-protected")
         place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
         _part(place).open("ab").close()
         _part(place).unlink(missing_ok=True)
     except (OSError, RuntimeError, ValueError) as error:

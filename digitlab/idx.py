@@ -103,6 +103,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 def _read(path: Path, wanted: tuple[int, ...] | None = None) -> tuple[np.ndarray, str]:
     """Return the values and the SHA-256 of the uncompressed bytes."""
+    if path.is_dir():
+        raise DamagedFileError(f"{path.name!r} is a folder; name a file in it")
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -172,7 +174,13 @@ def _header(
             f"{name} should hold {start} bytes or more for its {head[3]} dimensions, but it "
             f"holds {4 + len(sizes)}; delete it and get it anew"
         )
-    return head + sizes, types[head[2]], struct.unpack(f">{head[3]}I", sizes)
+    shape = struct.unpack(f">{head[3]}I", sizes)
+    if math.prod(shape) >= 2**48:
+        raise DamagedFileError(
+            f"{name} should hold more bytes than disks have for its shape {str(shape)[:60]}; "
+            "delete it and get it anew"
+        )
+    return head + sizes, types[head[2]], shape
 
 
 def read_verified(path: Path, name: str, shape: tuple[int, ...], sha256: str | None) -> np.ndarray:

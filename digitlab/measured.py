@@ -30,7 +30,12 @@ def results(folder: str | os.PathLike[str] = RESULTS, *, study: str = "*") -> li
     Each holds what `Run.summary` returns, and `machine`, `versions` and `date`. The studies
     "tricks", "choices" and "widths", judged by validation alone, are returned only where they are
     asked for.
+
+    Raises:
+        ValueError: for an empty name.
     """
+    if not study or not os.fspath(folder):
+        raise ValueError("the name of the folder or of the study is empty; put a name there")
     return [
         row
         for path in sorted(Path(folder).glob(f"{study}.jsonl"))

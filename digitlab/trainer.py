@@ -51,9 +51,16 @@ PRECISIONS: Registry[torch.dtype | None] = Registry(
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """Return the accelerator where there is one, for "auto", else what was asked for."""
+    """Return the accelerator where there is one, for "auto", else what was asked for.
+
+    Raises:
+        ValueError: for a device that does not exist.
+    """
     if device != "auto":
-        return torch.device(device)
+        try:
+            return torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError, TypeError):
+            raise ValueError(f"there is no device {device!r} here; take 'auto' or 'cpu'") from None
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 
