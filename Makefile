@@ -29,6 +29,9 @@ outputs: setup  ## run the notebooks on MNIST and write their outputs back
 figures: setup  ## draw everything under figures/ anew
 	@$(PY) -m tools figures
 
+stress: setup  ## make thousands of faults and count what is survived (needs Linux, half an hour)
+	$(PY) -m studies stress --out digitlab/results/stress.json
+
 lint: setup  ## style and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
@@ -52,4 +55,4 @@ install:
 	@$(PY) -m pip --disable-pip-version-check install -q -e ".[course,test]" -c constraints.txt
 	@cat pyproject.toml constraints.txt > .venv/.new && mv .venv/.new .venv/.installed
 
-.PHONY: help setup course test test-browser lab outputs figures lint clean install
+.PHONY: help setup course test test-browser lab outputs figures stress lint clean install

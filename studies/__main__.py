@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -40,6 +41,22 @@ def bench(args: argparse.Namespace) -> Answer:
     return (facts if args.name == "all" else facts[args.name]), text
 
 
+def stress(args: argparse.Namespace) -> Answer:
+    """Make thousands of faults, and count what is survived; killed, it goes on when run again."""
+    from digitlab.files import written
+    from studies import stress as faults
+
+    names = [args.name] if args.name else list(faults.PARTS)
+    for name, counts in faults.stress(names, workers=args.workers):
+        print(f"{name}: {dict(counts)}", file=sys.stderr)
+    facts = faults.summary()
+    if args.out:
+        with written(args.out) as file:
+            file.write((json.dumps(facts, indent=1) + "\n").encode())
+        faults.KEPT.unlink()
+    return facts, text_table(list(_flat(facts)))
+
+
 def _bench_table(facts: dict[str, Any], folder: str | None) -> str:
     if "kinds" not in facts:
         return text_table(list(_flat(facts)))
@@ -70,6 +87,11 @@ COMMANDS: Commands = {
         "name": {"metavar": "NAME", "help": f"{', '.join(benches.BENCHES)}, or all"},
         "--folder": FILE
         | {"metavar": "FOLDER", "help": "reading: your own pictures, labelled in manifest.csv"},
+    },
+    stress: {
+        "name": {"nargs": "?", "metavar": "PART", "help": "this one only"},
+        "--workers": {"type": int, "default": 2, "metavar": "N", "help": "processes (default: 2)"},
+        "--out": FILE | {"help": "keep the sums here, and forget the pieces"},
     },
 }
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from digitlab.data import Digits, load
-from digitlab.files import hold, written
+from digitlab.files import hold, place_for, writing, written
 from digitlab.measured import RESULTS, WEIGHTS, pretrained_ensemble, read_rows
 from digitlab.names import Registry
 from digitlab.recipes import RECIPES, Recipe, document_recipes
@@ -124,7 +124,7 @@ def study(
     if n_seeds < 1:
         raise ValueError(f"a study takes at least 1 seed, not {n_seeds}")
     path = results / f"{name}.jsonl"
-    with _alone(path):
+    with alone(path):
         done = {(row["recipe"], row["data"], row["seed"]) for row in read_rows(path)}
         for data in plan.data:
             digits: Digits | None = None
@@ -142,23 +142,27 @@ def study(
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Keep a file of results to one study at a time; two would train the same and double it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
+    place_for(path)
+    with path.open("ab+") as file:
         if not hold(file):
             raise ValueError(f"another process writes {path.name}; wait until its study ends")
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # a kill cut this line short
+                file.write(b"\n")
+                file.flush()
         yield
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    """Add one JSON line in one write; a line that a kill cut short is ended first."""
-    with path.open("ab+") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
+    """Add one JSON line in one write, so that several processes may add theirs.
+
+    Raises:
+        ValueError: where it cannot be written; the lines before it stay.
+    """
+    with writing(path), path.open("ab", buffering=0) as file:
         file.write((json.dumps(row) + "\n").encode())
 
 
