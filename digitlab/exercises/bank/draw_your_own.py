@@ -338,8 +338,8 @@ ANSWERED_AND_RIGHT = Exercise(
     ),
     hints=(
         "Two shares with two denominators: all photos, and those that are answered.",
-        "`sure >= threshold` is a mask: its mean is the first share, and `right[...]` with the mask "
-        "are the answers.",
+        "`sure >= threshold` is a mask: its mean is the first share, and `right[...]` with this "
+        "mask are the answers.",
         "All but one blank:\nreturn answered.double().mean().item(), "
         "right[____].double().mean().item()",
     ),
