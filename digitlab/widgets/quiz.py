@@ -151,9 +151,10 @@ def truth(name: str, value: Any, *, unit: str = "") -> Note:
     """
     value = plain(value)
     entry = memory.read().guesses.get(name)
-    shown = f"{told(value) if not isinstance(value, str) else value}{unit and ' '}{unit}"
+    shown = f"Answer: {value}" if isinstance(value, str) else f"It is {told(value)}"
+    shown += f"{unit and ' '}{unit}"
     if entry is None:
-        return Note("truth", f"It is {shown}.")
+        return Note("truth", f"{shown}.")
 
     def tell(record: memory.Record) -> None:
         if name in record.guesses:
@@ -162,7 +163,7 @@ def truth(name: str, value: Any, *, unit: str = "") -> Note:
     memory.change(tell)
     mine = entry["guess"]
     guessed = mine if isinstance(mine, str) else told(mine)
-    return Note("truth", f"It is {shown}; you guessed {guessed}{_apart(mine, value)}.")
+    return Note("truth", f"{shown}; you guessed {guessed}{_apart(mine, value)}.")
 
 
 def _apart(mine: Any, value: Any) -> str:
