@@ -152,7 +152,12 @@ def threads(n: int | None) -> Iterator[None]:
     """Compute in `n` threads of the processor; None leaves their number as it is.
 
     For a single digit take one: to wake a second one costs more than it brings.
+
+    Raises:
+        ValueError: for a number that no processor has.
     """
+    if n is not None and not 0 <= n < 2**15:
+        raise ValueError(f"threads are a number of those of the processor, not {n}; None takes all")
     before = torch.get_num_threads()
     torch.set_num_threads(n or before)
     try:

@@ -201,6 +201,9 @@ def test_a_run_whose_options_no_model_takes_is_refused(tmp_path: Path) -> None:
 def test_an_optimizer_that_cannot_be_made_is_told_in_one_sentence() -> None:
     with pytest.raises(ValueError, match="SGD cannot learn so: invalid learning rate: -1"):
         train(RECIPES["lenet-sgd"].replace(lr=-1.0), mutated.digits(), device="cpu")
+    for n in (-1, 10**30):
+        with pytest.raises(ValueError, match=f"threads are a number .*, not {n}"):
+            train(RECIPES["lenet-sgd"].replace(threads=n), mutated.digits(), device="cpu")
     with pytest.raises(ValueError, match="betas of a recipe must be"):
         RECIPES["plain-mlp"].replace(betas=(0.9,))
 
