@@ -19,6 +19,8 @@ from unittest import mock
 import numpy as np
 import torch
 
+from digitlab.inference import threads
+
 SECONDS = 3.0
 MEMORY = 1 << 30  # bytes more than the notebook has
 PRINTED = 10_000  # characters
@@ -78,6 +80,7 @@ def attempt(run: Callable[[], Any], *, seconds: float = SECONDS) -> Outcome:
             contextlib.redirect_stderr(said),
             warnings.catch_warnings(),
             _seeded(),
+            threads(1),  # of small tensors, more would wait for each other
             _no_exit(),
             _memory(MEMORY),
             _clock(seconds),
