@@ -117,8 +117,14 @@ def test_cut_anywhere_a_file_is_damaged(tmp_path):
                 read_idx(path)
 
 
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    (tmp_path / IMAGES).mkdir()
+    with pytest.raises(ValueError, match=f"^'{IMAGES}' is a folder; name a file in it"):
+        read_idx(tmp_path / IMAGES)
+
+
 def test_file_that_cannot_be_read_is_named(tmp_path):
-    (tmp_path / IMAGES).mkdir()  # a root user may read every file, but no folder
+    (tmp_path / IMAGES).symlink_to(IMAGES)  # a root user may read every file, but no such link
     with pytest.raises(DamagedFileError, match=rf"^{IMAGES} cannot be read \(.+\); .*permission"):
         read_idx(tmp_path / IMAGES)
 

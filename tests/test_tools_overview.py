@@ -31,7 +31,7 @@ def test_a_lesson_is_in_the_table_with_goals_exercises_and_a_place_in_the_plan(l
     assert f"| {lesson.link} | {lesson.opening['title']} |" in README
     assert minutes in README
     assert lesson.opening["goals"] in README
-    assert 2 <= len(lesson.exercises) <= 3
+    assert len(lesson.exercises) >= 3
     assert lesson.facts["path"] in ("core", "option")
     assert f"{lesson.link} ({lesson.class_minutes} min)" in README
     assert 45 <= lesson.class_minutes <= 90

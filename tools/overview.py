@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import nbformat
 
+from digitlab.exercises import course
+
 OPENING = re.compile(
     r"# \d\d · (?P<title>.+?)\n+"
     r"\*\*After this notebook you can\*\* (?P<goals>.+?)\n+"
@@ -78,6 +80,20 @@ def read_lesson(path: Path) -> Lesson:
     return Lesson(path, text, opening.groupdict(), exercises, dict(notebook.metadata["digitlab"]))
 
 
+def trained(lesson: Lesson) -> str:
+    """Return a list of what a notebook promises, with the exercises and questions that train it."""
+    number, goals = lesson.path.name[:2], " ".join(lesson.opening["goals"].split())
+    group, asked = course.exercises().get(number, ()), course.questions().get(number, ())
+    lines = []
+    for goal in sorted({each.objective for each in (*group, *asked)}, key=goals.find):
+        names = [f"`{each.name}`" for each in group if each.objective == goal]
+        places = [str(i) for i, each in enumerate(asked, 1) if each.objective == goal]
+        ways = [", ".join(names)] if names else []
+        ways += [f"quiz {', '.join(places)}"] if places else []
+        lines.append(f"- {goal}: [{'; '.join(ways)}]({lesson.path.name}#Exercises)")
+    return "\n".join(lines)
+
+
 def overview(paths: Sequence[Path]) -> str:
     """Return notebooks/README.md: a table, what each notebook is for, a class plan, a glossary."""
     lessons = [read_lesson(path) for path in paths]
@@ -94,6 +110,7 @@ def overview(paths: Sequence[Path]) -> str:
             f"**{lesson.link} {said['title']}**",
             f"After it you can {said['goals']}",
             f"*You need* {said['needs']} *Exercises:* {'; '.join(lesson.exercises)}.",
+            trained(lesson),
         ]
         explained = lesson.facts["terms"].items()
         terms += [f"- **{term}**: {meaning} {lesson.place_of(term)}" for term, meaning in explained]
