@@ -47,9 +47,9 @@ def stress(args: argparse.Namespace) -> Answer:
     from studies import stress as faults
 
     names = [args.name] if args.name else list(faults.PARTS)
-    for name, counts in faults.stress(names, workers=args.workers):
+    for name, counts in faults.stress(names, workers=args.workers, kept=faults.KEPT):
         print(f"{name}: {dict(counts)}", file=sys.stderr)
-    facts = faults.summary()
+    facts = faults.summary(faults.KEPT)
     if args.out:
         with written(args.out) as file:
             file.write((json.dumps(facts, indent=1) + "\n").encode())

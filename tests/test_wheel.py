@@ -92,7 +92,7 @@ def installed(wheel: Path) -> dict:
 
 def test_the_wheel_holds_the_library_with_all_its_files_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    suffixes = {".py", ".css", ".js", ".json", ".jsonl", ".pt"}
+    suffixes = {".py", ".css", ".js", ".json", ".jsonl", ".npz", ".pt"}
     library = {path for path in (ROOT / "digitlab").rglob("*") if path.suffix in suffixes}
     assert names == {path.relative_to(ROOT).as_posix() for path in library}
 
