@@ -348,6 +348,13 @@ def test_pixels_are_shown_as_pictures():
     assert "and 2 more" in html
 
 
+def test_code_and_stress_are_marked_and_a_product_is_not():
+    from digitlab.exercises.views import marked
+
+    assert marked("`a * b` is *not* `b`") == "<code>a * b</code> is <em>not</em> <code>b</code>"
+    assert marked("2 * 3 * 4 < 5 `") == "2 * 3 * 4 &lt; 5 `"
+
+
 # --- A teacher's own ----------------------------------------------------------------------------
 
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -16,6 +17,7 @@ from digitlab.exercises.compare import told
 from digitlab.show.figure import described_png, img_tag
 
 SIGNS = {"right": "✓", "not right yet": "✗", "not done yet": "○", "kept": "✓"}
+STRESSED = re.compile(r"(?<![\w*])\*(\w[^*]*?)\*(?![\w*])")
 MOST = 4  # pictures of a batch
 SCALE = 3  # pixels of the screen for one of a digit
 PICTURE = 8  # pixels a side from which on an array is shown as a picture
@@ -104,10 +106,13 @@ def _code(lines: Sequence[tuple[bool, str]]) -> str:
 
 
 def marked(text: str) -> str:
-    """Return text as HTML; what stands between backticks is code."""
+    """Return text as HTML; what stands between backticks is code, and between stars is stressed."""
     parts = escape(text, quote=False).split("`")
-    code = [f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)]
-    return "".join(code) if len(parts) % 2 else escape(text, quote=False)
+    if len(parts) % 2 == 0:  # a backtick of its own
+        return escape(text, quote=False)
+    words = [STRESSED.sub(r"<em>\1</em>", part) for part in parts]
+    code = [f"<code>{part}</code>" for part in parts]
+    return "".join(code[i] if i % 2 else words[i] for i in range(len(parts)))
 
 
 def _seen(name: str, value: Any) -> str:

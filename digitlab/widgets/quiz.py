@@ -249,4 +249,5 @@ def _folded(place: int, question: Question) -> str:
         f"<details><summary>{marked(text)}</summary><p>{marked(words)}</p></details>"
         for text, words in answers
     )
-    return f"<p><b>{place}. {marked(question.text)}</b></p>{_below(question)}{details}"
+    text = f'<p style="margin-top: 1.5em"><b>{place}. {marked(question.text)}</b></p>'
+    return f"{text}{_below(question)}{details}"
