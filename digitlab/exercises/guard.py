@@ -148,11 +148,11 @@ def _no_exit() -> Iterator[None]:
     def ask(*_: object) -> None:
         raise RuntimeError("nobody answers input() in a check; take what you need as an argument")
 
-    names = {"exit": leave, "quit": leave}
-    with (
-        mock.patch.dict(vars(sys.modules["__main__"]), names),
-        mock.patch.dict(vars(builtins), {"input": ask, **names}),
-    ):
+    with contextlib.ExitStack() as patches:
+        for module in (sys.modules["__main__"], builtins):
+            for name, instead in {"exit": leave, "quit": leave, "input": ask}.items():
+                if hasattr(module, name):
+                    patches.enter_context(mock.patch.object(module, name, instead))
         yield
 
 
