@@ -1,4 +1,4 @@
-"""Every notebook that uses a widget, run from top to bottom in a real JupyterLab."""
+"""Every notebook that uses a widget of its own, run from top to bottom in a real JupyterLab."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ WIDGETS = {
     for module, names in _NAMES.items()
     if module.startswith("widgets.")
     for name in names.split()
+    if name != "truth"
 }
+FORMS = {"guess", "quiz"}  # every notebook has them, and a test of their own
 MADE = rf"\bdl\.({'|'.join(sorted(WIDGETS))})\("
 EMBEDDED = "import os\n\nos.environ['DIGITLAB_DIGITS'] = 'optdigits'"  # seconds, not a minute
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -33,7 +35,7 @@ def widgets_in(path: Path) -> list[str]:
     ]
 
 
-PATHS = [path for path in sorted(FOLDER.glob("*.ipynb")) if widgets_in(path)]
+PATHS = [path for path in sorted(FOLDER.glob("*.ipynb")) if {*widgets_in(path)} - FORMS]
 
 
 def test_these_notebooks_use_widgets() -> None:
@@ -53,7 +55,7 @@ def test_a_notebook_runs_and_all_its_widgets_are_live(lab, path: Path) -> None:
         live = page.locator(".jp-OutputArea-output > .widget-vbox")
         live.nth(len(widgets_in(path)) - 1).wait_for()
         assert live.count() == len(widgets_in(path))
-        assert all(view.locator("input, button, select").count() > 2 for view in live.all())
+        assert all(view.locator("input, button, select").count() >= 2 for view in live.all())
         assert page.locator("[data-mime-type*=error], [data-mime-type*=stderr]").count() == 0
     own = re.compile(rf"{re.escape(lab.server.address)}/|data:|blob:|ws:")
     assert [entry for entry in log if not own.match(entry)] == []
