@@ -35,6 +35,7 @@ def own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep what a test does as a learner in a file of its own."""
     path = tmp_path / "kept" / "progress.json"
     monkeypatch.setenv("DIGITLAB_PROGRESS", str(path))
+    monkeypatch.setattr("digitlab.exercises.memory._unkept", [])
     return path
 
 

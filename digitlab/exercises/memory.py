@@ -67,39 +67,62 @@ def today() -> str:
 
 
 def read() -> Record:
-    """Read what is kept; a file that is damaged is set aside, beside it, and a new one begins."""
-    path = place()
-    try:
-        text = b"" if is_off() else path.read_bytes()
-    except OSError:
-        return Record()
-    if not text:
-        return Record()
-    try:
-        return _checked(json.loads(text))
-    except (ValueError, TypeError, RecursionError):
-        aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
-        path.rename(aside)
-        return Record()
+    """Return what is kept, with what could not be kept in this notebook."""
+    record, _ = _read_file()
+    for update in _unkept:
+        update(record)
+    return record
 
 
 def change(update: Callable[[Record], None]) -> str:
     """Read, change and write what is kept, whole or not at all.
 
+    A file that is damaged is set aside, beside it, and a new one begins. What cannot be written is
+    remembered, and written with what comes next.
+
     Returns:
-        "", or one sentence on why nothing could be kept; a check goes on without.
+        "", or in a sentence what went wrong; a check goes on all the same.
     """
-    if is_off():
-        return ""
+    _unkept.append(update)
     try:
+        if is_off():
+            read()
+            return ""
         with _alone():
-            record = read()
-            update(record)
+            said = _set_aside()
+            content = {"format": FORMAT, **vars(read())}
             with written(place()) as file:
-                file.write(json.dumps({"format": FORMAT, **vars(record)}, indent=1).encode())
+                file.write(json.dumps(content, indent=1).encode())
     except (OSError, ValueError) as error:
+        read()
         return f"Your progress could not be kept: {error}"
-    return ""
+    _unkept.clear()
+    return said
+
+
+_unkept: list[Callable[[Record], None]] = []
+
+
+def _read_file() -> tuple[Record, bool]:
+    """Return what the file holds, and whether it is whole; nothing where it is not."""
+    try:
+        text = b"" if is_off() else place().read_bytes()
+        return (_checked(json.loads(text)) if text else Record()), True
+    except OSError:
+        return Record(), True
+    except (ValueError, TypeError, RecursionError):
+        return Record(), False
+
+
+def _set_aside() -> str:
+    """Move a damaged file away; say so, and where it lies."""
+    _, whole = _read_file()
+    if whole:
+        return ""
+    path = place()
+    name = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    path.rename(path.with_name(name))
+    return f"The file of your progress was damaged; it is kept beside the new one, as {name}."
 
 
 @contextmanager
