@@ -17,7 +17,7 @@ from typing import Any
 from digitlab import idx
 
 OLDEST_PYTHON = (3, 11)
-LIBRARIES = {"PIL", "digitlab", "matplotlib", "numpy", "pooch", "scipy", "sklearn", "torch"}
+LIBRARIES = {"PIL", "digitlab", "matplotlib", "numpy", "platformdirs", "scipy", "sklearn", "torch"}
 SHADOWING = (sys.stdlib_module_names | LIBRARIES | {"torchvision", "tqdm"}) - {"test"}
 
 

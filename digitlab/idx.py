@@ -215,9 +215,9 @@ class Found:
 
 def cache_folder() -> Path:
     """Return the user's cache folder, where downloads go."""
-    import pooch
+    from platformdirs import user_cache_path
 
-    return Path(pooch.os_cache("digitlab"))
+    return user_cache_path("digitlab")
 
 
 def _places(folder: str | os.PathLike[str] | None) -> Iterator[tuple[str, Path]]:

@@ -57,7 +57,6 @@ LIBRARIES = {  # the folders and modules that need one import it at their top, o
     "torchviz": set(),
     "torchview": set(),
     "torchinfo": set(),
-    "pooch": set(),
     "pygraphviz": set(),
 }
 AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # as notebooks have it
