@@ -209,13 +209,12 @@ class Movements:
         Raises:
             ValueError: for a range that goes down or outside of what can be drawn.
         """
-        for name, (low, high), most in (
-            ("width", width, BOX),
-            ("aspect", aspect or pen.OTHER, 4),
-            ("jitter", (jitter + 1e-9, 1), 1),
-        ):
+        ranges = {"width": (width, BOX), "aspect": (aspect or pen.OTHER, 4)}
+        for name, ((low, high), most) in ranges.items():
             if not 0 < low <= high <= most:
                 raise ValueError(f"{name} goes from low to high, between 0 and {most}")
+        if not 0 <= jitter <= 1:
+            raise ValueError(f"jitter is a part of the digit's size, from 0 to 1, not {jitter}")
         each = torch.tensor(aspect).expand(len(self), 2) if aspect else pen.usual(self.labels)
         images = pen.draw_movements(self.points, width=width, aspect=each, jitter=jitter, seed=seed)
         return Split(images, self.labels)

@@ -179,7 +179,7 @@ def with_a_constant(values):
 
 ANSWERS = {
     middle: "✓ middle: right: five numbers, seven numbers, one number",
-    np.mean: "right",
+    (lambda values: values.numpy().mean()): "right: five",
     (lambda values: values.mean().item()): "right: five",
     (lambda values: np.float64(values.mean())): "right: five",
     (lambda values: values.mean()[None]): "right: five",

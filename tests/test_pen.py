@@ -114,7 +114,8 @@ def test_a_pen_that_rests_draws_a_dot():
         ({"width": (0, 1)}, "width goes from low to high"),
         ({"width": (1, 21)}, "between 0 and 20"),
         ({"aspect": (0.5, 9)}, "aspect goes from low to high"),
-        ({"jitter": -1}, "jitter goes"),
+        ({"jitter": -1}, "jitter is a part of the digit's size, from 0 to 1, not -1"),
+        ({"jitter": float("nan")}, "jitter is a part of"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(wrong, words):

@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from digitlab.exercises import honesty
 from digitlab.exercises.compare import difference, is_number, pattern, told
@@ -23,6 +24,7 @@ KINDS: dict[type | UnionType, str] = {
     list | tuple: "a list",
     dict: "a dict",
 }
+DATA = (Tensor, np.ndarray, list, dict)  # arguments that an answer could change
 OURS = 60.0  # seconds for each case of the reference
 
 
@@ -181,13 +183,9 @@ def _differs(exercise: Exercise, got: Any, expected: Any) -> str:
 def _changed(exercise: Exercise, before: Arguments, after: Arguments) -> str:
     named = _named_arguments(exercise, before)
     for (name, old), new in zip(named.items(), after, strict=True):
-        if _is_data(old) and difference(new, old):
+        if isinstance(old, DATA) and difference(new, old):
             return f"it changes its argument `{name}`, which others still need; work on a copy"
     return ""
-
-
-def _is_data(value: Any) -> bool:
-    return isinstance(value, np.ndarray | list | dict) or hasattr(value, "untyped_storage")
 
 
 def _named_arguments(exercise: Exercise, arguments: Arguments) -> dict[str, Any]:
