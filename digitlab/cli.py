@@ -70,7 +70,7 @@ def data(args: argparse.Namespace) -> Answer:
 
 
 def train(args: argparse.Namespace) -> Answer:
-    """Train a recipe, or all five documents, and judge the model."""
+    """Train a recipe, or all five documents; with --test, judge the model at the end."""
     from digitlab.data import load
     from digitlab.runs import train as train_recipe
     from digitlab.trainer import Interrupted
@@ -82,13 +82,18 @@ def train(args: argparse.Namespace) -> Answer:
     for recipe in chosen:
         try:
             run = train_recipe(recipe, digits, out=out, resume=args.resume, **options)
+            if args.test:
+                run = run.judge(digits or load(run.data))
+                if out:
+                    run.save(out)
         except Interrupted as stop:
             if out and stop.history and Path(out).is_file():
                 print(f"go on with: digitlab train --resume {shlex.quote(out)}", file=sys.stderr)
             raise
         summaries.append(run.summary() | {"file": out})
         if args.name == "all":
-            read = f"{run.scores['test_accuracy']:.2%} on test"
+            by = "test" if args.test else "valid"
+            read = f"{run.scores[f'{by}_accuracy']:.2%} on {by}"
             print(f"{run.recipe.name}: {read}", file=sys.stderr)
     return summaries if args.name == "all" else summaries[0], _summary_table(summaries)
 
@@ -216,6 +221,7 @@ COMMANDS: Commands = {
         "--epochs": {"type": int, "metavar": "N", "help": "in place of the recipe's"},
         "--seed": {"type": int, "metavar": "S", "help": "of weights and order (default: 0)"},
         "--precision": {"metavar": "P", "help": "in place of the recipe's: float32 or bfloat16"},
+        "--test": {"action": "store_true", "help": "read the test digits too, once, at the end"},
         "--out": FILE | {"help": "keep the run here, after each epoch"},
         "--resume": FILE | {"help": "go on with a training kept by --out"},
     },

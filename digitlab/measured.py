@@ -145,7 +145,7 @@ def compare(run: Run) -> Comparison:
     rows = [r for r in results() if (r["recipe"], r["data"]) == (run.recipe.name, run.data)]
     same = [row["test_accuracy"] for row in rows]
     n = len(same)
-    if n < 3 or run.recipe != RECIPES.get(run.recipe.name) or not run.scores:
+    if n < 3 or run.recipe != RECIPES.get(run.recipe.name) or "test_accuracy" not in run.scores:
         text = f"there are no stored runs like this one of {what} to compare it with"
         return Comparison("unknown", text)
     accuracy, middle = run.scores["test_accuracy"], mean(same)

@@ -51,7 +51,8 @@ class Run:
         sizes: digits in "train", "valid" (where they were not learned, too) and "test".
         seed: of weights, order and dropout.
         epochs: how many were planned.
-        scores: loss and accuracy in [0, 1] on each split; empty in a file written between epochs.
+        scores: loss and accuracy in [0, 1] on training and validation digits, on test digits
+            once `judge` has read them; empty in a file written between epochs.
         trained_with: device, precision, threads and versions, name -> value.
         state: what `train(resume=...)` needs; None in a small file.
     """
@@ -96,6 +97,18 @@ class Run:
                 for name, score in self.scores.items()
             },
         }
+
+    def judge(self, digits: Digits) -> Run:
+        """Return the run with its scores on the test digits, which are best read only once.
+
+        Raises:
+            ValueError: for another data set than it was trained on.
+        """
+        if digits.name != self.data:
+            raise ValueError(
+                f"this run learned {self.data}; judge it on those digits, not on {digits.name}"
+            )
+        return replace(self, scores=self.scores | _scores(self.model, {"test": digits.test}))
 
     def save(self, path: str | os.PathLike[str], *, small: bool = False) -> Path:
         """Write the run to one file, moved into place when whole.
@@ -231,7 +244,9 @@ def train(  # noqa: PLR0913
     device: str = "auto",
     teacher: nn.Module | None = None,
 ) -> Run:
-    """Train a recipe, then judge the model on the splits, on test only this once.
+    """Train a recipe and see how well it reads those digits, and the validation digits.
+
+    The test digits stay unread: `run.judge(digits)` reads them, once everything is chosen.
 
     Args:
         recipe: a recipe or its name; not needed with `resume`.
@@ -292,7 +307,7 @@ def _carry_out(
             resume=state,
             after_epoch=save if out else None,
         )
-        scores = _scores(run.model, splits)
+        scores = _scores(run.model, {n: s for n, s in splits.items() if n != "test"})
     except KeyboardInterrupt:
         history = trainer.history
         history.stopped = history.stopped or "interrupted after the last epoch"

@@ -99,7 +99,7 @@ def bench_fast(n_seeds: int = 30) -> dict[str, Any]:
     seconds, epochs, accuracy = train_until(GOAL, *sets)
     runs += [train("fast", digits, seed=seed) for seed in range(half, n_seeds)]
     times = [run.seconds for run in runs]
-    read = [run.scores["test_accuracy"] for run in runs]
+    read = [run.judge(digits).scores["test_accuracy"] for run in runs]
     return {
         "bench": "fast",
         "data": digits.name,

@@ -133,6 +133,8 @@ def study(
                     continue
                 digits = digits or load(data, by=plan.by)
                 trained = plan.train(one, digits, seed=seed)
+                if isinstance(trained, Run):
+                    trained = trained.judge(digits)
                 if isinstance(trained, Run) and data == "mnist" and seed < plan.ships:
                     ship(trained, weights, written_by=f"python -m studies study {name}")
                 facts = trained.summary() if isinstance(trained, Run) else trained

@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 
 from digitlab import data
 from digitlab.cli import Answer, FailedError
+from digitlab.exercises import course
 from digitlab.tables import text_table
 from tools.solved import solve
 
@@ -177,7 +178,7 @@ def run_all(paths: Sequence[Path], digits: str, out: Path | None) -> Answer:
 def solved(path: Path) -> Path:
     """Return a copy of a notebook in which the exercises are solved, and must be right."""
     notebook = nbformat.read(path, as_version=4)
-    solve(notebook, path.name[:2])
+    solve(notebook, course.number_in(path))
     copy = Path("build", "solved", path.name)
     copy.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, copy)

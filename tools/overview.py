@@ -14,7 +14,7 @@ import nbformat
 from digitlab.exercises import course
 
 OPENING = re.compile(
-    r"# \d\d · (?P<title>.+?)\n+"
+    r"# \d\db? · (?P<title>.+?)\n+"
     r"\*\*After this notebook you can\*\* (?P<goals>.+?)\n+"
     r"\*\*You need\*\* (?P<needs>.+?) \*\*Time\*\* (?P<read>\d+) minutes to read[^,]*, "
     r"(?P<compute>.+?) to compute, (?P<practise>\d+) to practise",
@@ -48,16 +48,21 @@ class Lesson:
     facts: dict[str, Any]
 
     @property
+    def number(self) -> str:
+        """What the name of its file begins with: 03, or 03b for one that came between."""
+        return course.number_in(self.path)
+
+    @property
     def link(self) -> str:
         """The notebook's number, as a link in Markdown."""
-        return f"[{self.path.name[:2]}]({self.path.name})"
+        return f"[{self.number}]({self.path.name})"
 
     def place_of(self, term: str) -> str:
         """Return a link to the section where a term first stands in italics."""
         before, _, _ = self.text.lower().partition(f"*{term.lower()}")
         heading = HEADING.findall(self.text[: len(before)])[-1]
         anchor = quote(heading.replace(" ", "-"))
-        return f"[{self.path.name[:2]}, {heading}]({self.path.name}#{anchor})"
+        return f"[{self.number}, {heading}]({self.path.name}#{anchor})"
 
     @property
     def class_minutes(self) -> int:
@@ -82,7 +87,7 @@ def read_lesson(path: Path) -> Lesson:
 
 def trained(lesson: Lesson) -> str:
     """Return a list of what a notebook promises, with the exercises and questions that train it."""
-    number, goals = lesson.path.name[:2], " ".join(lesson.opening["goals"].split())
+    number, goals = lesson.number, " ".join(lesson.opening["goals"].split())
     group, asked = course.exercises().get(number, ()), course.questions().get(number, ())
     lines = []
     for goal in sorted({each.objective for each in (*group, *asked)}, key=goals.find):

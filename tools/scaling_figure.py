@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
-from digitlab.show.figure import WIDTH, Figure, canvas, look
+from digitlab.show.figure import WIDTH, Figure, canvas, looks
 
 
 def plot_scaling(measured: Mapping[str, Any]) -> Figure:
@@ -20,11 +20,12 @@ def plot_scaling(measured: Mapping[str, Any]) -> Figure:
     rows = [tuple(row.values()) for row in measured["sizes"]]
     digits, microseconds, data, grown = (np.array(column) for column in zip(*rows, strict=True))
     mpl, (time, memory) = canvas(None, (WIDTH, 2.8), 2)
-    time.plot(digits, microseconds, **look(0))
+    [line] = looks(["digitlab"])
+    time.plot(digits, microseconds, **line)
     time.set(xscale="log", ylim=(0, 1.3 * microseconds.max()))
     time.set(xlabel="digits", ylabel="microseconds a digit")
     time.xaxis.set_major_formatter(EngFormatter(sep=""))
-    memory.plot(data, grown, **look(0), label="the process grew by")
+    memory.plot(data, grown, **line, label="the process grew by")
     memory.plot(data, data, color="black", linestyle=":", label="the data alone")
     memory.set(xlabel="megabytes of digits", ylabel="megabytes")
     memory.legend(frameon=False)

@@ -17,6 +17,7 @@ MODULES = {
     "01": "loading_digits",
     "02": "looking_at_digits",
     "03": "training_loop",
+    "03b": "backpropagation",
     "04": "plain_mlp",
     "05": "dropout_mlp",
     "06": "convolutions",
@@ -24,6 +25,7 @@ MODULES = {
     "08": "sgd_save_reuse",
     "09": "architecture_graphs",
     "10": "prediction_gallery",
+    "10b": "how_sure",
     "11": "draw_your_own",
     "12": "augment_and_transfer",
     "13": "fast_and_accurate",
@@ -41,6 +43,11 @@ def exercises() -> dict[str, tuple[Exercise | Open, ...]]:
 def questions() -> dict[str, tuple[Question, ...]]:
     """Return the questions of each notebook's quiz, by its number."""
     return {number: _module(name).QUIZ for number, name in MODULES.items()}
+
+
+def number_in(path: Path) -> str:
+    """Return the number that a notebook's file begins with: 03, or 03b for one in between."""
+    return path.name.partition("_")[0]
 
 
 def find(name: str) -> Exercise | Open:

@@ -17,7 +17,7 @@ from digitlab.show.figure import (
     WIDTH,
     Figure,
     canvas,
-    look,
+    looks,
     need_numbers,
     write_cells,
 )
@@ -121,10 +121,10 @@ def plot_lines(  # noqa: PLR0913 - named settings
     x, y = _axis(x), _axis(y)
     mpl, (ax,) = canvas(None, (WIDTH - 0.5, 3.2))
     rows, facts = list[tuple[Any, ...]](), list[str]()
-    for number, (name, values) in enumerate(lines.items()):
+    for look, (name, values) in zip(looks([*lines]), lines.items(), strict=True):
         points = _points(_by_place(values, at), y)
         means = {place: float(seeds.mean()) for place, seeds in points.items()}
-        _draw_line(ax, points, {"label": name, **look(number)}, joined=joined)
+        _draw_line(ax, points, {"label": name, **look}, joined=joined)
         rows += [(name, place, y.say(mean)) for place, mean in means.items()]
         facts.append(f"{name}: {_course(means, x, y, joined=joined)}")
     x.dress(ax, "x", [place for _, place, _ in rows])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from PIL import Image, PngImagePlugin
 
 from digitlab.data import Split
 from digitlab.geometry import SIZE
+from digitlab.recipes import RECIPES
 from digitlab.tables import Row, Table
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, without their yellow
@@ -54,6 +55,14 @@ class Figure:
     alt: str
     rows: Sequence[Row] = ()
     header: Row = ()
+
+    def titled(self, finding: str) -> Figure:
+        """Return the figure under a title that says what is to be seen in it."""
+        if len(self.axes) > 1:
+            self.mpl.suptitle(finding, size="large")
+        else:
+            self.axes[0].set_title(finding, size="medium")
+        return replace(self, title=finding, alt=f"{finding}. {self.alt}")
 
     def table(self) -> Table:
         """Return the facts of the figure as a table."""
@@ -210,9 +219,16 @@ def write_cells(
     return written
 
 
-def look(number: int) -> dict[str, Any]:
-    """Return colour and marker of the curve with this number; 56 of them differ."""
-    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+def looks(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return colour and marker of each curve; 56 of them differ.
+
+    Where all are recipes, each looks as in every other figure.
+    """
+    known = list(RECIPES)
+    places = [known.index(name) for name in names if name in RECIPES]
+    if len(places) < len(names):
+        places = list(range(len(names)))
+    return [{"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)]} for i in places]
 
 
 def only_words(text: str) -> Figure:

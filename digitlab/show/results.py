@@ -26,7 +26,7 @@ from digitlab.show.figure import (
     count,
     frame,
     listed,
-    look,
+    looks,
     need_digits,
     need_numbers,
     only_words,
@@ -231,11 +231,11 @@ def plot_results(rows: Sequence[Mapping[str, Any]], *, data: str | None = None) 
         by_recipe.setdefault(row["recipe"], []).append(row)
     mpl, axes = canvas(None, (WIDTH, 3.6), 2)
     table = []
-    for number, (name, seeds) in enumerate(by_recipe.items()):
+    for look, (name, seeds) in zip(looks([*by_recipe]), by_recipe.items(), strict=True):
         accuracies = [row["test_accuracy"] for row in seeds]
         mean = float(np.mean(accuracies))
         reach = [[max(mean - min(accuracies), 0)], [max(max(accuracies) - mean, 0)]]  # of rounding
-        style = {"linestyle": "", "label": name, "capsize": 3, **look(number)}
+        style = {"linestyle": "", "label": name, "capsize": 3, **look}
         x = [float(np.median([row[field] for row in seeds])) for field in ("parameters", "seconds")]
         for axis, value in zip(axes, x, strict=True):
             axis.errorbar([value], [mean], reach, **style)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from digitlab.names import unknown
-from digitlab.show.figure import PERCENT, WIDTH, Figure, canvas, count, look, need_numbers
+from digitlab.show.figure import PERCENT, WIDTH, Figure, canvas, count, looks, need_numbers
 from digitlab.trainer import History
 
 METRICS = ("loss", "accuracy")
@@ -78,7 +78,8 @@ def plot_lr(lr: History | Sequence[float], *, ax: Axes | None = None) -> Figure:
         raise ValueError("there is no learning rate to show; train at least one epoch first")
     need_numbers(np.array(values), "learning rates")
     mpl, (ax,) = canvas(ax, (4.5, 2.8))
-    _draw_curve(ax, _Curve("learning rate", np.array([values], float), "train", "lr", 0))
+    curve = _Curve("learning rate", np.array([values], float), "train", "lr", looks([""])[0])
+    _draw_curve(ax, curve)
     _style_epochs(ax, "learning rate")
     ax.set(xlabel=unit, ylim=(0, None))
     title = f"Learning rate over {count(len(values), unit)}"
@@ -106,7 +107,7 @@ class _Curve:
     values: np.ndarray  # (seeds, epochs)
     part: str
     metric: str
-    number: int  # of its colour and marker
+    look: dict[str, Any]  # its colour and marker
     told: bool = True
     marked: bool = False  # at its lowest point
 
@@ -118,6 +119,7 @@ class _Curve:
 def _curves(runs: Mapping[str, list[History]], metric: str) -> Iterator[_Curve]:
     """Return what is drawn of one metric, without what was not measured."""
     validated = {run: all(h.valid_loss for h in seeds) for run, seeds in runs.items()}
+    styles = looks(list(runs))
     crowded = len(runs) > MOST_PAIRS and all(validated.values())
     for place, (run, seeds) in enumerate(runs.items()):
         for part in ("valid",) if crowded else PARTS:
@@ -126,11 +128,11 @@ def _curves(runs: Mapping[str, list[History]], metric: str) -> Iterator[_Curve]:
             if not n_epochs:
                 continue
             name = f"{run}: {PARTS[part]} {metric}" if run else f"{PARTS[part]} {metric}"
-            number = place if len(runs) > 1 else [*PARTS].index(part)
+            look = styles[place] if len(runs) > 1 else looks([*PARTS])[[*PARTS].index(part)]
             told = len(runs) == 1 or part == "valid" or not validated[run]
             marked = len(runs) == 1 and (part, metric) == ("valid", "loss")
             array = np.array([curve[:n_epochs] for curve in values], float)
-            yield _Curve(name, array, part, metric, number, told, marked)
+            yield _Curve(name, array, part, metric, look, told, marked)
 
 
 def _draw_metric(axis: Axes, metric: str, curves: Sequence[_Curve]) -> None:
@@ -149,7 +151,7 @@ def _draw_metric(axis: Axes, metric: str, curves: Sequence[_Curve]) -> None:
 def _draw_curve(axis: Axes, curve: _Curve) -> None:
     """Draw the mean of the seeds in a band from the lowest to the highest."""
     epochs = np.arange(1, curve.values.shape[1] + 1)
-    (line,) = axis.plot(epochs, curve.mean, markersize=4, **look(curve.number))
+    (line,) = axis.plot(epochs, curve.mean, markersize=4, **curve.look)
     line.set(label=PARTS[curve.part], linestyle="--" if curve.part == "valid" else "-")
     line.set_markevery(max(1, len(epochs) // 10))
     if len(curve.values) > 1:
@@ -180,10 +182,10 @@ def _legend(where: MplFigure | Axes, axis: Axes, runs: list[str]) -> None:
     handles = axis.get_lines()
     labels = [str(line.get_label()) for line in handles]
     if len(runs) > 1:
-        styles = {label: line.get_linestyle() for label, line in zip(labels, handles, strict=True)}
-        handles = [Line2D([], [], **look(i)) for i in range(len(runs))]
-        handles += [Line2D([], [], color="#666666", linestyle=style) for style in styles.values()]
-        labels = [*runs, *styles]
+        dashes = {label: line.get_linestyle() for label, line in zip(labels, handles, strict=True)}
+        handles = [Line2D([], [], **style) for style in looks(runs)]
+        handles += [Line2D([], [], color="#666666", linestyle=style) for style in dashes.values()]
+        labels = [*runs, *dashes]
     if isinstance(where, MplFigure):
         columns = 2 if where.get_figwidth() < WIDTH else 4
         where.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)

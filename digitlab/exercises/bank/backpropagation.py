@@ -1,0 +1,4 @@
+"""Exercises and questions of notebook 03b."""
+
+EXERCISES = ()
+QUIZ = ()
