@@ -27,7 +27,7 @@ _NAMES = {
     "tables": "Table",
     "show.figure": "Figure",
     "show.digits": ("plot_augment plot_averages plot_classes plot_counts plot_digit plot_digits"),
-    "show.movements": "Animation animate_movement plot_movement",
+    "show.movements": "Animation animate_convolution animate_movement plot_movement",
     "show.training": "plot_history plot_lr",
     "show.charts": "Axis plot_dots plot_grid plot_images plot_lines plot_paths",
     "show.results": (

@@ -163,6 +163,25 @@ def test_an_animation_grows_and_ends_as_its_still_twin_and_asks_nobody():
     assert not re.search("https?://", bundle["text/html"])
 
 
+def test_a_moving_kernel_makes_the_numbers_of_a_convolution_one_by_one():
+    picture = torch.tensor([[0.0, 1.0, 0.0], [0.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
+    kernel = torch.tensor([[1.0, -1.0], [1.0, -1.0]])
+    animation = dl.animate_convolution(picture, kernel)
+    output = torch.nn.functional.conv2d(picture[None, None], kernel[None, None])
+    assert [row[2] for row in animation.still.rows] == output.flatten().tolist()
+    assert animation.still.alt.endswith("row by row: -3, 3; -3, 3.")
+    gif = Image.open(io.BytesIO(animation.gif))
+    assert gif.n_frames == 4
+    texts = [text.get_text() for text in animation.still.axes[2].texts]
+    assert texts == ["-3", "3", "-3", "3"]
+
+
+@pytest.mark.parametrize(("sides", "kernel"), [((9, 9), (3, 3)), ((3, 4), (4, 4)), ((4,), (2, 2))])
+def test_a_kernel_moves_over_small_pictures_only(sides, kernel):
+    with pytest.raises(ValueError, match=r"not in|does not fit"):
+        dl.animate_convolution(torch.ones(sides), torch.ones(kernel))
+
+
 def test_one_movement_at_a_time():
     with pytest.raises(ValueError, match=r"take one of them, as movements.points\[0\]"):
         dl.plot_movement(RISING.points)
