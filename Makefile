@@ -32,9 +32,10 @@ figures: setup  ## draw everything under figures/ anew
 stress: setup  ## make thousands of faults and count what is survived (needs Linux, half an hour)
 	$(PY) -m studies stress --out digitlab/results/stress.json
 
-lint: setup  ## style and types
+lint: setup  ## style, types and spelling
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+	$(PY) -m codespell_lib
 	$(PY) -m mypy
 
 clean:  ## remove build/ and caches (the environment too: rm -rf .venv)

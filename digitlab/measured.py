@@ -162,6 +162,6 @@ def compare(run: Run) -> Comparison:
         advice = f"; it learned from {run.sizes['train']} digits, they from {rows[0]['n_train']}"
     return Comparison(
         verdict,
-        f"{accuracy:.2%} of the test digits; {n} stored runs of {what} let expect {low:.2%} to "
-        f"{high:.2%}{advice}",
+        f"{accuracy:.2%} of the test digits; judging by {n} stored runs of {what}, one expects "
+        f"{low:.2%} to {high:.2%}{advice}",
     )

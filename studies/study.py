@@ -35,6 +35,7 @@ from studies.tricks import (
     on_other_writers,
     try_trick,
 )
+from studies.wishes import VARIED, WISHES, Wish, grant
 
 DATA_SETS = ("mnist", "optdigits")
 
@@ -44,14 +45,14 @@ class Study:
     """Say what is trained from each seed: every one of `what` on every set of `data`.
 
     Attributes:
-        what: recipes or tricks, each with a name of its own.
+        what: recipes, tricks or wishes, each with a name of its own.
         data: names of data sets, see `load`.
         by: how validation is parted from training, see `load`.
         train: (one of `what`, digits, seed=...) -> a run, or a row.
         ships: models from this many seeds come with digitlab, trained on MNIST.
     """
 
-    what: tuple[Recipe | Trick, ...]
+    what: tuple[Recipe | Trick | Wish, ...]
     data: tuple[str, ...] = DATA_SETS
     by: str = "digit"
     train: Callable[..., Run | dict[str, Any]] = train
@@ -63,7 +64,6 @@ def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
     return train(student, digits, seed=seed, teacher=pretrained_ensemble())
 
 
-VARIED = {"shift": 1.5, "rotate": 8.0, "scale": 0.08, "shear": 6.0, "elastic": 0.5}
 VARIATIONS = tuple(  # the documents' networks, trained longer on digits that are never the same
     RECIPES[name].replace(name=f"{name}, varied digits", augment=VARIED, epochs=epochs, threads=1)
     for name, epochs in {"dropout-mlp": 40, "lenet-sgd": 20}.items()
@@ -85,6 +85,7 @@ STUDIES = Registry(
         "members": Study((MEMBER,), ("mnist",), ships=4),
         "distilled": Study(STUDENTS, ("mnist",), train=distil),
         "variations": Study(VARIATIONS, ("mnist",)),
+        "wishes": Study(WISHES, ("mnist",), train=grant),
         "tricks": Study(TRICKS, ("mnist",), by="writer", train=try_trick),
         "choices": Study(CHOICES, ("mnist",), by="writer", train=try_trick),
         "widths": Study(WIDTHS, ("mnist",), by="writer", train=on_other_writers),
@@ -133,12 +134,10 @@ def study(
                     continue
                 digits = digits or load(data, by=plan.by)
                 trained = plan.train(one, digits, seed=seed)
-                if isinstance(trained, Run):
-                    trained = trained.judge(digits)
-                if isinstance(trained, Run) and data == "mnist" and seed < plan.ships:
-                    ship(trained, weights, written_by=f"python -m studies study {name}")
-                facts = trained.summary() if isinstance(trained, Run) else trained
-                row = facts | where_and_when(one.threads)
+                run = trained.judge(digits) if isinstance(trained, Run) else trained
+                if isinstance(run, Run) and data == "mnist" and seed < plan.ships:
+                    ship(run, weights, written_by=f"python -m studies study {name}")
+                row = (run.summary() if isinstance(run, Run) else run) | where_and_when(one.threads)
                 append(path, row)
                 yield row
 

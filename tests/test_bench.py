@@ -73,7 +73,8 @@ def test_bench_data_goes_through_the_same_pixels_in_both_ways(few, monkeypatch):
 def test_bench_fast_measures_seeds_and_the_standard_script(few, monkeypatch):
     def train(name: str, digits: Digits, *, seed: int) -> SimpleNamespace:
         scores = {"test_accuracy": 0.98 + seed / 1000}
-        return SimpleNamespace(seconds=2.0 + seed, scores=scores)
+        judged = SimpleNamespace(scores=scores)
+        return SimpleNamespace(seconds=2.0 + seed, judge=lambda digits: judged)
 
     def train_until(goal: float, train_set, test_set) -> tuple[float, int, float]:
         assert (goal, len(train_set), len(test_set)) == (0.99, 300, 300)

@@ -131,7 +131,7 @@ def test_data_says_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_train_prints_what_it_promises(run_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    facts = as_json(capsys, "train", "plain-mlp", *ON, "--epochs", "2", "--seed", "1")
+    facts = as_json(capsys, "train", "plain-mlp", *ON, "--epochs", "2", "--seed", "1", "--test")
     assert facts.keys() >= PROMISED
     assert (facts["recipe"], facts["data"], facts["seed"]) == ("plain-mlp", "optdigits", 1)
     assert (facts["n_train"], facts["n_valid"], facts["n_test"]) == (1197, 300, 300)
@@ -153,7 +153,7 @@ def test_train_all_trains_each_document_in_the_precision_asked_for(
 ) -> None:
     assert [r.name for r in cli.document_recipes()] == list(RECIPES)[:5]
     monkeypatch.setattr(cli, "document_recipes", lambda: [RECIPES["plain-mlp"]] * 2)
-    options = [*ON, "--epochs", "1", "--precision", "bfloat16"]
+    options = [*ON, "--epochs", "1", "--precision", "bfloat16", "--test"]
     assert main(["train", "all", *options, "--json"]) == 0
     captured = capsys.readouterr()
     rows = json.loads(captured.out)

@@ -24,6 +24,7 @@ NOT_IMPORTED = {
     "jupyter": "learners open the notebooks with it",
     "jupyterlab": "the same, and `make lab`",
     "ipykernel": "the notebooks run in it",
+    "codespell": "make lint",
     "mypy": "make lint",
     "ruff": "make lint",
     "setuptools": "builds the wheel without a network",

@@ -18,6 +18,7 @@ from torch import nn
 import digitlab as dl
 from digitlab.inference import Result
 from digitlab.reading.paper import photograph
+from digitlab.recipes import RECIPES
 from digitlab.show.figure import (
     COLORS,
     DPI,
@@ -27,6 +28,7 @@ from digitlab.show.figure import (
     frame,
     img_tag,
     listed,
+    looks,
     tiles,
     write_cells,
     wrongly_read,
@@ -110,6 +112,22 @@ def test_a_notebook_gets_html_with_alternative_text_a_png_and_plain_text():
     assert image.get("alt") == ALT
     assert image.get("src") == f"data:image/png;base64,{bundle['image/png']}"
     assert bundle["text/plain"] == "<Figure: Loss>" == repr(draw())
+
+
+def test_a_finding_becomes_the_title_and_begins_the_alternative_text():
+    found = draw().titled("The loss falls")
+    assert (found.title, found.alt) == ("The loss falls", f"The loss falls. {ALT}")
+    assert found.axes[0].get_title() == "The loss falls"
+    mpl, axes = canvas(None, (3, 2), 2)
+    two = Figure(mpl, tuple(axes), "Loss and accuracy", ALT).titled("Both get better")
+    assert two.mpl.get_suptitle() == "Both get better"
+
+
+def test_recipes_look_the_same_in_every_figure():
+    first, second = looks(["fast", "two-conv"])
+    assert looks(["two-conv", "best", "fast"])[::2] == [second, first]
+    assert looks(["with", "fast"]) == looks(["a", "b"])
+    assert len({tuple(look.values()) for look in looks([*RECIPES])}) == len(RECIPES)
 
 
 def test_a_png_is_white_and_carries_title_and_text_and_another_ending_is_refused(tmp_path):

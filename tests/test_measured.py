@@ -53,8 +53,8 @@ def test_a_run_is_compared_with_the_stored_ones(
     # mean 0.991, standard deviation 0.001, Student's t of 2 degrees of freedom at 99.5 %: 9.925
     low = 0.991 - 9.925 * 0.001 * (4 / 3) ** 0.5 - 1 / 10_000  # and one digit
     assert repr(comparison).startswith(
-        f"{verdict}: {accuracy:.2%} of the test digits; 3 stored runs of two-conv on tiny let "
-        f"expect {low:.2%} to 100.00%"
+        f"{verdict}: {accuracy:.2%} of the test digits; judging by 3 stored runs of two-conv on tiny, "
+        f"one expects {low:.2%} to 100.00%"
     )
 
 

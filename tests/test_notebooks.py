@@ -121,6 +121,12 @@ def ends_in_one_result_of_one_line(notebook):
     assert len(result_text(notebook).splitlines()) == 1
 
 
+def folds_what_only_proves(notebook):
+    for cell in code_cells(notebook):
+        folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+        assert folded == ("proof" in tags(cell))
+
+
 def is_compared_by_half_or_more(notebook):
     cells = code_cells(notebook)
     sources = [c.source.upper().replace("-", "_") for c in cells if not tags(c) & NOT_COMPARED]
@@ -198,6 +204,8 @@ WAYS_TO_BREAK = [
     (ends_in_one_result_of_one_line, lambda n: n.cells[3].metadata.clear()),
     (ends_in_one_result_of_one_line, lambda n: n.cells[3].outputs.clear()),
     (ends_in_one_result_of_one_line, lambda n: n.cells[3].outputs[0].update(text="1\n2\n")),
+    (folds_what_only_proves, lambda n: tag(n.cells[1], "proof")),
+    (folds_what_only_proves, lambda n: n.cells[1].metadata.update(jupyter={"source_hidden": True})),
     (is_compared_by_half_or_more, lambda n: [tag(c, "nbval-skip") for c in n.cells]),
     (is_compared_by_half_or_more, lambda n: [c.update(source="# NBVAL_SKIP") for c in n.cells]),
 ]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools.__main__ import main
-from tools.overview import overview, read_lesson
+from tools.overview import minutes_to_read, overview, read_lesson
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -39,11 +39,33 @@ def test_a_lesson_is_in_the_table_with_goals_exercises_and_a_place_in_the_plan(l
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
 def test_a_lesson_needs_earlier_ones_and_the_core_needs_only_the_core(lesson):
-    number = int(lesson.path.name[:2])
-    needed = [int(n) for n in re.findall(r"\d\d", lesson.opening["needs"])]
-    assert all(n < number for n in needed)
-    if lesson.facts["path"] == "core" and number != 10:  # its models come trained
-        assert all(LESSONS[n].facts["path"] == "core" for n in needed)
+    known = {each.number: each for each in LESSONS}
+    needed = re.findall(r"\d\db?", lesson.opening["needs"])
+    assert all(n < lesson.number for n in needed)
+    if lesson.facts["path"] == "core" and lesson.number != "10":  # its models come trained
+        assert all(known[n].facts["path"] == "core" for n in needed)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.path.stem)
+def test_the_stated_minutes_are_those_that_reading_takes(lesson):
+    assert int(lesson.opening["read"]) == pytest.approx(lesson.minutes, rel=0.2)
+
+
+def test_minutes_are_counted_by_words_and_cells_up_to_the_exercises():
+    text, code = new_markdown_cell("one two three " * 60), new_code_cell("x")
+    cells = [text, code, code, new_markdown_cell("## Exercises"), text, code]
+    assert minutes_to_read(new_notebook(cells=cells)) == 2
+
+
+def test_each_sentence_of_the_documents_is_shown_in_a_cell_that_is_there():
+    told = [
+        said | {"by": lesson} for lesson in LESSONS for said in lesson.facts.get("sentences", ())
+    ]
+    assert {said["document"] for said in told} == {"000", "001", "002", "003", "004"}
+    for said in told:
+        assert said["cell"] in said["by"].places
+        assert f"| {said['document']} | {said['says']} | [{said['by'].number}, " in README
+    assert len(told) > 40
 
 
 def test_the_five_documents_are_each_in_one_notebook():
@@ -54,7 +76,7 @@ def test_the_five_documents_are_each_in_one_notebook():
             assert f"document {document}" in prose(lesson.path)
 
 
-def test_a_term_is_explained_where_it_is_first_emphasised():
+def test_a_term_is_explained_where_it_first_stands_in_bold():
     texts = [prose(path) for path in PATHS]
     seen = set()
     for place, lesson in enumerate(LESSONS):
@@ -64,9 +86,9 @@ def test_a_term_is_explained_where_it_is_first_emphasised():
             first = [
                 i
                 for i, text in enumerate(texts)
-                if re.search(rf"\*{re.escape(term.lower())}", text)
+                if re.search(rf"\*\*{re.escape(term.lower())}", text)
             ]
-            assert first[0] == place, f"{term} is emphasised in {first}"
+            assert first[0] == place, f"{term} is bold in {first}"
     assert len(seen) > 60
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
+from nbformat import NotebookNode
 
 from digitlab.exercises import course
 
@@ -32,6 +33,9 @@ Each notebook has a timing plan, two questions to ask and the usual mistake in i
 teacher (in JupyterLab: property inspector, advanced tools, notebook metadata). The core path leads
 from a first look to one's own handwriting. The options can be taken in any order once the notebooks
 that they need are known; without them nothing in the core is missed."""
+SENTENCES = """## The documents, sentence by sentence
+
+What each of the five documents says, in our words, and the section that shows it."""
 GLOSSARY = """## Glossary
 
 Each term, and the place that introduces it."""
@@ -46,6 +50,8 @@ class Lesson:
     opening: dict[str, str]
     exercises: list[str]
     facts: dict[str, Any]
+    minutes: float
+    places: dict[str, str]
 
     @property
     def number(self) -> str:
@@ -58,9 +64,13 @@ class Lesson:
         return f"[{self.number}]({self.path.name})"
 
     def place_of(self, term: str) -> str:
-        """Return a link to the section where a term first stands in italics."""
-        before, _, _ = self.text.lower().partition(f"*{term.lower()}")
-        heading = HEADING.findall(self.text[: len(before)])[-1]
+        """Return a link to the section where a term first stands in bold."""
+        before, _, _ = self.text.lower().partition(f"**{term.lower()}")
+        return self.section(self.text[: len(before)])
+
+    def section(self, before: str) -> str:
+        """Return a link to the last section that begins in the text before a place."""
+        heading = HEADING.findall(before)[-1]
         anchor = quote(heading.replace(" ", "-"))
         return f"[{self.number}, {heading}]({self.path.name}#{anchor})"
 
@@ -82,7 +92,32 @@ def read_lesson(path: Path) -> Lesson:
     if opening is None:
         raise ValueError(f"{path.name} does not open with title, goals, needs and minutes")
     exercises = EXERCISE.findall(text.partition("## Exercises")[2])
-    return Lesson(path, text, opening.groupdict(), exercises, dict(notebook.metadata["digitlab"]))
+    facts = dict(notebook.metadata["digitlab"])
+    minutes, places = minutes_to_read(notebook), texts_before(notebook)
+    return Lesson(path, text, opening.groupdict(), exercises, facts, minutes, places)
+
+
+def minutes_to_read(notebook: NotebookNode) -> float:
+    """Return how long a notebook takes to read, up to its exercises.
+
+    That is 180 words a minute, and half a minute for a cell of code.
+    """
+    minutes = 0.0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## Exercises"):
+            break
+        minutes += 0.5 if cell.cell_type == "code" else len(cell.source.split()) / 180
+    return minutes
+
+
+def texts_before(notebook: NotebookNode) -> dict[str, str]:
+    """Return, for the id of each cell, the prose that stands up to it."""
+    texts, so_far = {}, ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            so_far += f"{cell.source}\n\n"
+        texts[cell.id] = so_far
+    return texts
 
 
 def trained(lesson: Lesson) -> str:
@@ -97,6 +132,17 @@ def trained(lesson: Lesson) -> str:
         ways += [f"quiz {', '.join(places)}"] if places else []
         lines.append(f"- {goal}: [{'; '.join(ways)}]({lesson.path.name}#Exercises)")
     return "\n".join(lines)
+
+
+def sentences(lessons: Sequence[Lesson]) -> str:
+    """Return a table: what the documents say, one after the other, and where it is shown."""
+    rows = sorted(
+        (said["document"], place, i, said["says"], lesson.section(lesson.places[said["cell"]]))
+        for place, lesson in enumerate(lessons)
+        for i, said in enumerate(lesson.facts.get("sentences", ()))
+    )
+    table = ["| document | says | shown in |", "|---|---|---|"]
+    return "\n".join(table + [f"| {row[0]} | {row[3]} | {row[4]} |" for row in rows])
 
 
 def overview(paths: Sequence[Path]) -> str:
@@ -126,5 +172,12 @@ def overview(paths: Sequence[Path]) -> str:
         names = ", ".join(f"{lesson.link} ({lesson.class_minutes} min)" for lesson in chosen)
         plan.append(f"- **{way.capitalize()}**, {hours:.1f} hours in class: {names}")
     parts = [HEAD, "\n".join(table), "## What each notebook is for", *each]
-    parts += [PLAN, "\n".join(plan), GLOSSARY, "\n".join(sorted(terms, key=str.lower))]
+    parts += [
+        PLAN,
+        "\n".join(plan),
+        SENTENCES,
+        sentences(lessons),
+        GLOSSARY,
+        "\n".join(sorted(terms, key=str.lower)),
+    ]
     return "\n\n".join(parts) + "\n"
