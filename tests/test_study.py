@@ -15,6 +15,7 @@ from studies import study as module
 from studies.__main__ import main
 from studies.study import STUDIES, Study, append, distil, study, summary_table, write_readme
 from studies.tricks import TRICKS, Trick, try_trick
+from studies.wishes import TWO_CONV, WISHES, Wish, after_pen_digits, grant
 
 WIDE = RECIPES["plain-mlp"].replace(name="wide", hidden=(50,), epochs=1, least_steps=1)
 
@@ -191,3 +192,23 @@ def test_the_command_line_tells_the_accuracy_by_which_a_row_is_judged(
     out, err = capsys.readouterr()
     assert "50.00% in 1.0 s\nx on mnist, seed 0: 75.00%" in err
     assert f"<!-- results -->\n{out}<!-- /results -->" == readme.read_text("utf-8")
+
+
+def test_a_wish_learns_the_digits_it_names_and_is_judged_by_validation_and_test(tiny, monkeypatch):
+    monkeypatch.setattr("studies.wishes.PEN_BATCHES", 2)
+    after_pen_digits.cache_clear()
+    digits = Digits("mnist", tiny, tiny[:10], tiny[10:20], "drawn by a test", "none")
+    quick = TWO_CONV.replace(epochs=1, least_steps=1)
+    few = grant(Wish("few", quick, n_train=8), digits, seed=1)
+    assert (few["recipe"], few["seed"], few["n_train"], few["epochs"]) == ("few", 1, 8, 1)
+    assert {"valid_accuracy", "valid_loss", "test_accuracy", "test_loss"} <= few.keys()
+    assert few | {"seconds": 0} == grant(Wish("few", quick, 8), digits, seed=1) | {"seconds": 0}
+    after = grant(Wish("few", quick, 8, pen_first=True), digits, seed=1)
+    assert after["valid_loss"] != few["valid_loss"], "it began elsewhere"
+    after_pen_digits.cache_clear()
+
+
+def test_all_wishes_are_stored_and_belong_to_document_004():
+    stored = {(row["recipe"], row["seed"]) for row in results(study="wishes")}
+    assert stored >= {(wish.name, seed) for wish in WISHES for seed in range(3)}
+    assert {wish.recipe.model for wish in WISHES} == {"TwoConv"}
