@@ -24,6 +24,7 @@ from digitlab.exercises.records import (
 STRANGE = "say why a fully connected network is a strange choice for pictures"
 BY_HAND = "compute a convolution and a pooling by hand"
 PREDICT = "predict the size and the parameters of a layer"
+OTHERS = "load MNIST as other programs do"
 BUILD = "build document 004's network"
 FILTERS = "look at what its filters have learnt"
 
@@ -391,6 +392,64 @@ QUIZ = (
         ),
         right=lambda: max(range(2), key=lambda i: list(_moved().values())[i][3]),
         figure=_two_curves,
+    ),
+    Choice(
+        name="06-equivariant",
+        text="A digit is moved down by two pixels. What happens to a feature map of the digit?",
+        objective=STRANGE,
+        options=(
+            Option(
+                "It stays as it is: a convolution finds a digit anywhere.",
+                "It finds the same edges, but at another place: the map says where they are. A map "
+                "that stayed as it is would be *invariant*.",
+            ),
+            Option(
+                "It moves down by two pixels as well.",
+                "Yes: the same kernel meets the same pixels, two rows further down. This is "
+                "equivariance.",
+            ),
+            Option(
+                "All its numbers change, and the kernel has to be learnt again.",
+                "That is the fully connected network, where each pixel has weights of its own. "
+                "Here the same kernel is used at every place.",
+            ),
+            Option(
+                "It moves up by two pixels.",
+                "The kernel moves over the picture in either case; what it finds lies where the "
+                "picture has it.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
+        name="06-other-programs",
+        text=(
+            "A program has `datasets.MNIST(root, train=True)`, `datasets.MNIST(root, train=False)` "
+            "and chooses its learning rate by accuracy on the second. What is wrong?"
+        ),
+        objective=OTHERS,
+        options=(
+            Option(
+                "Nothing: the second part is for that.",
+                "It is the test part. What has chosen something on it can no longer be judged by "
+                "it.",
+            ),
+            Option(
+                "`ToTensor` is missing, so the accuracy means nothing.",
+                "Without it the loader would raise an error. The trouble lies in which digits "
+                "choose.",
+            ),
+            Option(
+                "The test digits choose; validation digits must be set aside from the first part.",
+                "Yes: torchvision knows two parts only. `torch.utils.data.random_split` can divide "
+                "the first one; `dl.load` has done so for us.",
+            ),
+            Option(
+                "It should choose by accuracy on the first part.",
+                "Those digits were learnt, so they cannot show how well new ones are read.",
+            ),
+        ),
+        right=2,
     ),
     Number(
         name="06-first-output",
