@@ -502,7 +502,8 @@ REPORT = Open(
     hints=(
         "What would a reader need to know in order to compare? And what must a writer not do with "
         "a test set?",
-        '`dl.compare(dl.train("dropout-mlp", digits, seed=...))` says whether your run is usual. '
+        '`dl.compare(dl.train("dropout-mlp", digits, seed=...).judge(digits))` says whether your '
+        "run is usual. "
         "The standard error of section 8 says how much a measurement varies.",
         "Name the accuracy with its ____, the data, what was chosen by what, and what differs from "
         "the others.",
@@ -641,6 +642,57 @@ QUIZ = (
         ),
         right=0,
     ),
+    Choice(
+        name="05-random-labels",
+        text="A network gives the right label for each of 500 digits whose labels were drawn at "
+        "random. What accuracy do you expect on new digits with random labels?",
+        objective="recognise overfitting in a loss graph",
+        options=(
+            Option(
+                "About 100 %: it has learned to read them.",
+                "There was nothing to read: the labels do not depend on the pictures. It remembers "
+                "500 answers, and a new digit is none of them.",
+            ),
+            Option(
+                "About 10 %: it can only guess.",
+                "What it knows holds for its own 500 digits only. By chance one of ten labels is "
+                "right.",
+            ),
+            Option(
+                "About 50 %: some of what it learned carries over.",
+                "With true labels something would carry over, the shapes of the digits. Random "
+                "labels have nothing in common with them.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
+        name="05-rising-loss",
+        text="From epoch 8 to epoch 30 the validation loss rises by a third, while the validation "
+        "accuracy stays at 88 %. What has happened?",
+        objective="recognise overfitting in a loss graph",
+        options=(
+            Option(
+                "The network misreads more digits than before.",
+                "Then the accuracy would have fallen; it counts exactly that.",
+            ),
+            Option(
+                "The learning rate is too high, and training diverges.",
+                "Then the training loss would rise as well. It went on falling.",
+            ),
+            Option(
+                "Loss and accuracy were measured on different digits.",
+                "Both are of the validation digits. They differ in what they ask: which digit, and "
+                "how sure.",
+            ),
+            Option(
+                "It has become surer, and of its mistakes as well.",
+                "About as many digits are misread, each with less probability for the truth, and "
+                "the loss of a digit is minus the logarithm of that.",
+            ),
+        ),
+        right=3,
+    ),
     Number(
         name="05-scaled",
         text="In training, dropout with p = 0.8 lets a neuron with output 3 speak. Which number "
@@ -699,27 +751,27 @@ QUIZ = (
     ),
     Choice(
         name="05-at-the-edge",
-        text="A search over the learning rates 0.0003, 0.001 and 0.003 ends with 0.003 as the "
-        "best. What does it say?",
+        text="A search over the weight decays 0.01, 0.1 and 1.0 ends with 0.01 as the best. What "
+        "does it say?",
         objective="search for settings by validation",
         options=(
             Option(
-                "0.003 is the best learning rate.",
-                "It is the best of the three. It lies at the edge, so nobody knows whether the "
-                "curve falls behind it.",
+                "0.01 is the best weight decay.",
+                "It is the best of the three. It lies at the edge, so nobody knows whether a "
+                "smaller one would be better still.",
             ),
             Option(
-                "Nothing, since three rates are too few.",
-                "It says where to look: not below 0.003. Far apart, three are a good beginning.",
+                "Nothing, since three values are too few.",
+                "It says where to look: not above 0.01. Far apart, three are a good beginning.",
             ),
             Option(
                 "One should look at the test digits for the three.",
                 "Then the test digits choose, and none are left to judge the choice.",
             ),
             Option(
-                "The best may lie above 0.003: search on, with 0.01 and 0.03.",
+                "The best may lie below 0.01: search on, with 0.001 and 0.",
                 "Where a search ends at its edge, the question is still open. It is settled when "
-                "both neighbours of the best are worse.",
+                "both neighbours of the best are worse, or when there is nothing beyond, as at 0.",
             ),
         ),
         right=3,
