@@ -1,37 +1,7 @@
 """Other right answers to the exercises of notebook 10, and changes that change nothing."""
 
-import math
-
 import numpy as np
 import torch
-
-import digitlab as dl
-
-
-def by_adding(results):
-    total = 0
-    for result in results.values():
-        total = total + result.logits.double().softmax(1)
-    return total.max(1).indices
-
-
-def by_numpy(results):
-    all_probabilities = np.array([r.probabilities.numpy() for r in results.values()])
-    return np.average(all_probabilities, axis=0).argmax(axis=-1)
-
-
-def by_coins(results):
-    together = by_adding(results)
-    best = sorted(results, key=lambda name: results[name].accuracy)[-1]
-    labels = results[best].labels
-    a = int(((together == labels) & (results[best].predictions != labels)).sum())
-    b = int(((together != labels) & (results[best].predictions == labels)).sum())
-    ways = sum(math.comb(a + b, k) for k in range(min(a, b) + 1))
-    return torch.tensor(min(1.0, 2 * ways / 2 ** (a + b)))
-
-
-def by_coins_rounded(results):
-    return np.float32(f"{by_coins(results).item():.2g}")
 
 
 def by_cumulation(result, most_wrong=0.001):
@@ -63,42 +33,31 @@ def over_a_grid(result, most_wrong=0.001):
     return 1.0
 
 
-def by_coin_for_each(probabilities, bins):
-    sure, read = probabilities.max(dim=1)
-    right = torch.rand(len(sure)) < sure
-    return dl.calibration(probabilities, torch.where(right, read, (read + 5) % 10), bins=bins).error
+def by_numpy_bill(result):
+    probabilities = result.probabilities.numpy()
+    sure, wrong = probabilities.max(1), probabilities.argmax(1) != result.labels.numpy()
+    thresholds = np.arange(101) / 100
+    bills = [(sure < t).sum() + 50 * wrong[sure >= t].sum() for t in thresholds]
+    return thresholds[np.argmin(bills)]
 
 
-def by_hand(probabilities, bins):
-    sure = probabilities.numpy().max(axis=1)
-    right = np.random.random(len(sure)) < sure  # noqa: NPY002
-    place = np.clip(np.ceil(sure * bins), 1, bins)
-    gaps = [
-        (place == b).sum() * abs(sure[place == b].mean() - right[place == b].mean())
-        for b in np.unique(place)
-    ]
-    return torch.tensor(sum(gaps) / len(sure))
+def the_highest_of_the_cheapest(result):
+    sure, read = result.probabilities.double().max(dim=1)
+    accepted = sure[None] >= torch.arange(101)[:, None] / 100
+    bills = (~accepted).sum(1) + 50 * (accepted & (read != result.labels)).sum(1)
+    return torch.nonzero(bills == bills.min())[-1, 0] / 100
 
 
 VARIANTS = {
-    "vote": (by_adding, by_numpy),
-    "by_luck": (by_coins, by_coins_rounded),
     "lowest_threshold": (by_cumulation, between_two_digits, over_a_grid),
-    "error_by_luck": (by_coin_for_each, by_hand),
+    "cheapest": (by_numpy_bill, the_highest_of_the_cheapest),
 }
 EQUAL = {
-    "vote": {
-        "return probabilities.sum(dim=0).argmax(dim=1)": "a sum is five times the mean",
-        "return probabilities.mean(dim=0).argmax(dim=-1)": "the last dimension is the second",
-    },
-    "by_luck": {
-        "together = torch.stack([r.probabilities for r in results.values()])"
-        ".sum(dim=0).argmax(dim=1)": "a sum is five times the mean",
-        "return binomtest(only_vote, only_vote + only_best).pvalue "
-        "if only_vote - only_best else 1.0": "of an even split it is 1 as well",
-    },
-    "error_by_luck": {
-        "labels = torch.multinomial(probabilities, 1)[:, -1]": "there is one column",
-        "labels = torch.multinomial(probabilities, 2)[:, 0]": "the first of two draws is one draw",
+    "cheapest": {
+        "for t in range(102):": "one threshold more refuses all, as 1.00 does",
+        "for t in range(100):": "to refuse all is never the cheapest here",
+        "refused = sure <= t / 100": "no confidence lies exactly at a hundredth",
+        "costs[t / 100] = (refused.sum() + 51 * (wrong & ~refused).sum()).item()": "hardly dearer",
+        "costs[t / 100] = (refused.sum() + 49 * (wrong & ~refused).sum()).item()": "hardly less",
     },
 }
