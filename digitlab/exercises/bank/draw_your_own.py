@@ -228,7 +228,8 @@ BRIGHT_INK_ALWAYS = Exercise(
 def answered_and_right(sure, right, threshold):
     """Return which share is answered, and which share of these answers is right.
 
-    Answered is what is at least as sure as the threshold. Who says nothing says nothing wrong: 1.0.
+    Answered is what is at least as sure as the threshold. If nothing is answered, nothing wrong
+    was said: the second share is 1.0.
     """
     answered = sure >= threshold
     if not answered.any():
@@ -587,6 +588,31 @@ QUIZ = (
             ),
         ),
         right=0,
+    ),
+    Choice(
+        name="11-cause",
+        text=(
+            "Photos of squared paper are misread, and you suspect the printed lines. What tells "
+            "best whether they are the cause?"
+        ),
+        objective=WORTH,
+        options=(
+            Option(
+                "look whether misread photos have lines",
+                "They all have, and so have those that are read. What is always there explains no "
+                "difference.",
+            ),
+            Option(
+                "take away the lines, keep everything else, and count anew",
+                "If the lines are the cause, the count must rise. In the notebook it stayed where "
+                "it was: the box was to blame, drawn around the crumbs of the lines.",
+            ),
+            Option(
+                "train the network on squared paper",
+                "It may help, whatever the cause is, so it would not tell you the cause.",
+            ),
+        ),
+        right=1,
     ),
     Choice(
         name="11-idle-step",
