@@ -441,6 +441,32 @@ QUIZ = (
         ),
     ),
     Choice(
+        name="07-rates",
+        text=(
+            "Somebody trains a network once with and once without batch norm, both at the learning "
+            "rate 0.0003, and finds that batch norm reads twice as many digits. What follows?"
+        ),
+        objective=NORM,
+        options=(
+            Option(
+                "Networks with batch norm read about twice as many digits.",
+                "At this rate and after this short training. A larger rate may help the other "
+                "network much more.",
+            ),
+            Option(
+                "Nothing yet about which is better: each should choose its own rate, from "
+                "several seeds.",
+                "Yes: section 9 does so. At a rate ten times as large the lead is a few digits of "
+                "100.",
+            ),
+            Option(
+                "Batch norm was the wrong choice, since it depends on other digits in the batch.",
+                "That matters in training alone. It is no reason to read fewer digits.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
         name="07-eval",
         text=(
             "A network with batch norm is judged, and somebody forgot `model.eval()`. The same "
