@@ -37,14 +37,16 @@ def error_by_numpy(outputs, targets):
     return np.square(outputs.numpy()[:, 0] - targets.numpy()).mean()
 
 
-def flattery_by_torch(on_hundred, on_fresh):
-    chosen, fresh = torch.tensor(on_hundred), torch.tensor(on_fresh)
-    return chosen.max() - fresh[chosen.argmax()]
+def left_out_by_is(optimizer, model):
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    return len([p for p in model.parameters() if not any(p is q for q in held)])
 
 
-def flattery_of_the_last(on_hundred, on_fresh):
-    claimed, real = max(zip(on_hundred, range(99), on_fresh, strict=False))[::2]
-    return np.float64(claimed - real)
+def left_out_by_sets(optimizer, model):
+    held = set()
+    for group in optimizer.param_groups:
+        held |= set(group["params"])  # tensors are hashed by identity
+    return torch.tensor(len(set(model.parameters()) - held))
 
 
 def bug_by_weights_in_a_row(step, new_model, images, labels):
@@ -80,7 +82,7 @@ def bug_by_gradients(step, new_model, images, labels):
 VARIANTS = {
     "mean_of_means": (means_by_slices, means_by_torch, means_by_numpy),
     "squared_error": (error_by_pytorch, error_as_columns, error_by_numpy),
-    "flattery": (flattery_by_torch, flattery_of_the_last),
+    "n_left_out": (left_out_by_is, left_out_by_sets),
     "has_bug": (bug_by_weights_in_a_row, bug_by_gradients),
 }
 # name of the exercise -> a changed line, as ast.unparse writes it -> why it is as right

@@ -72,7 +72,7 @@ def _parts_of_batches(right, batch_size=64):
 
 MEAN_OF_MEANS = Exercise(
     reference=mean_of_means,
-    task="Write the eleventh bug yourself: average the batches' accuracies.",
+    task="Write a bug yourself: average the batches' accuracies.",
     objective="test your suspicion with two or three lines",
     cases=_judged,
     wrong=(
@@ -185,105 +185,108 @@ SQUARED_ERROR = Exercise(
     ),
 )
 
-# --- Chosen on test -------------------------------------------------------------------------------
+# --- Left out by the optimizer --------------------------------------------------------------------
 
 
-def flattery(on_hundred, on_fresh):
-    best = on_hundred.index(max(on_hundred))
-    return on_hundred[best] - on_fresh[best]
+def n_left_out(optimizer, model):
+    """Return how many of the model's parameters (tensors) the optimizer does not hold."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return sum(id(p) not in held for p in model.parameters())
 
 
-def _twenty():
+def _network():
+    return dl.build_model("MLP", seed=0, hidden=(8,))
+
+
+def _held(*groups, model=None):
+    """Return an optimizer and a model of which it holds these layers, group by group."""
+    model = model or _network()
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    parameters = [{"params": list(layers[place].parameters())} for place in groups]
+    return torch.optim.SGD(parameters, lr=0.1), model
+
+
+def _optimizers():
+    twin, _ = _held(0, 1)
     return {
-        "the best is luck": ([0.7, 0.81, 0.78, 0.74], [0.76, 0.75, 0.77, 0.72]),
-        "the best is the best": ([0.6, 0.65, 0.9], [0.61, 0.6, 0.88]),
-        "a tie": ([0.8, 0.85, 0.7, 0.85], [0.79, 0.82, 0.81, 0.76]),
-        "the choice harmed": ([0.5, 0.7, 0.8], [0.6, 0.9, 0.85]),
+        "all parameters, in one group": (
+            torch.optim.SGD((one := _network()).parameters(), lr=0.1),
+            one,
+        ),
+        "all parameters, in two groups": _held(0, 1),
+        "the last layer only": _held(1),
+        "another model": (twin, dl.build_model("MLP", seed=1, hidden=(8,))),
+        "another model with the same numbers": (twin, _network()),
     }
 
 
-def _whichever_best(value, on_hundred, on_fresh):
-    """Take any of several that are equally good on the hundred for the first of them."""
-    pairs = zip(on_hundred, on_fresh, strict=True)
-    possible = [chosen - fresh for chosen, fresh in pairs if chosen == max(on_hundred)]
-    is_one = any(abs(float(value) - flattered) < 1e-6 for flattered in possible)
-    return possible[0] if is_one else value
+def _by_number(optimizer, model):
+    n_held = sum(len(group["params"]) for group in optimizer.param_groups)
+    return len(list(model.parameters())) - n_held
 
 
-def _chosen_again(on_hundred, on_fresh):
-    return max(on_hundred) - max(on_fresh)
+def _by_value(optimizer, model):
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    return sum(not any(torch.equal(p, q) for q in held) for p in model.parameters())
 
 
-def _against_the_mean(on_hundred, on_fresh):
-    return max(on_hundred) - sum(on_hundred) / len(on_hundred)
+def _first_group(optimizer, model):
+    held = {id(p) for p in optimizer.param_groups[0]["params"]}
+    return sum(id(p) not in held for p in model.parameters())
 
 
-def _mean_against_mean(on_hundred, on_fresh):
-    return (sum(on_hundred) - sum(on_fresh)) / len(on_fresh)
+def _single_numbers(optimizer, model):
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return sum(p.numel() for p in model.parameters() if id(p) not in held)
 
 
-def _chosen_on_fresh(on_hundred, on_fresh):
-    best = on_fresh.index(max(on_fresh))
-    return on_hundred[best] - on_fresh[best]
+def _those_held(optimizer, model):
+    return len(list(model.parameters())) - n_left_out(optimizer, model)
 
 
-def _against_fresh_mean(on_hundred, on_fresh):
-    return max(on_hundred) - sum(on_fresh) / len(on_fresh)
-
-
-def _claim_alone(on_hundred, on_fresh):
-    return max(on_hundred)
-
-
-FLATTERY = Exercise(
-    reference=flattery,
-    is_value=True,
-    task="Choose the best of 20 models on 100 digits: by how much did the choice flatter it?",
-    objective="read from a curve, a matrix or a number that something is wrong",
-    cases=_twenty,
-    use=_whichever_best,
+N_LEFT_OUT = Exercise(
+    reference=n_left_out,
+    task="Count the parameters of a model that an optimizer does not hold.",
+    objective="test your suspicion with two or three lines",
+    cases=_optimizers,
     wrong=(
         Wrong(
-            _chosen_again,
-            "You chose again on the fresh digits. They judge the one model that was chosen "
-            "already; whoever takes their best flatters a second time.",
+            _by_number,
+            "You compared how many there are. Another model of the same kind has as many, and it "
+            "is another model all the same.",
         ),
         Wrong(
-            _against_the_mean,
-            "You compared the best with the mean of all on the *same* hundred digits; asked is "
-            "what fresh digits say of the chosen one.",
+            _by_value,
+            "You compared the numbers in the tensors. A second model with the same seed has the "
+            "same numbers, yet moving it does not move yours. Ask whether they are the same "
+            "object: `id`, or `is`.",
         ),
         Wrong(
-            _mean_against_mean,
-            "You compared all 20 on both: without a choice nothing is flattered. Take the chosen "
-            "one alone.",
+            _first_group,
+            "You looked into the first group only. An optimizer may hold several groups, each "
+            "with a learning rate of its own.",
         ),
         Wrong(
-            _chosen_on_fresh,
-            "You chose on the fresh digits; then they are no longer fresh. The choice is made on "
-            "the hundred.",
+            _single_numbers,
+            "You counted single numbers. Here each tensor counts as one.",
         ),
         Wrong(
-            _against_fresh_mean,
-            "You compared with the mean of all 20 on fresh digits; the chosen one may really be a "
-            "little better than that.",
-        ),
-        Wrong(
-            _claim_alone,
-            "That is what the choice claims; take away what the same model reads of fresh digits.",
+            _those_held,
+            "You counted those that the optimizer holds. Asked are the others.",
         ),
     ),
     hints=(
-        "Two accuracies of one model: on the digits by which it was chosen, and on others.",
-        "The place of the best: `on_hundred.index(...)`. The same place in `on_fresh` is the same "
-        "model.",
+        "Not the same numbers, but the very same tensors: what tells two objects apart?",
+        '`optimizer.param_groups` is a list; the tensors of each group are in `group["params"]`. '
+        "`id(p)` is different for different objects.",
         "All but one blank:\n"
-        "best = on_hundred.index(max(on_hundred))\n"
-        "flattery = on_hundred[best] - on_fresh[____]",
+        'held = {id(p) for group in optimizer.param_groups for p in group["params"]}\n'
+        "return sum(____ for p in model.parameters())",
     ),
     why=(
-        "Of twenty numbers that vary by chance the highest is high by chance as well, and that "
-        "part is gone on digits that had no say. The number to report is the one on fresh digits."
+        "An optimizer moves the tensors that it was given and knows nothing of the model. So the "
+        "question is whether they are the same objects; equal numbers or equal counts prove "
+        "nothing."
     ),
 )
 
@@ -513,17 +516,16 @@ MY_SILENT_BUG = Open(
         "The check takes two or three lines and is failed by this bug, not by a healthy run.",
     ),
     model=(
-        "The optimizer holds the parameters of another model: model = new_model() was run again "
-        "after optimizer = torch.optim.SGD(model.parameters(), lr=0.1). Every line of the loop is "
-        "right, gradients are computed, and the optimizer moves a model that nobody looks at. "
-        "Symptom: the loss stays near 2.3 and goes up and down with the batches only, as in case "
-        "3, while the labels are in order. Check: is the first parameter of the optimizer the "
-        "first of the model? optimizer.param_groups[0]['params'][0] is next(model.parameters()) "
-        "says False, and True in a healthy run."
+        "Half of the images of each batch are mirrored, because somebody took an augmentation for "
+        "photos: images[::2] = images[::2].flip(3). Letters and digits have a left and a right, so "
+        "the network must learn two shapes for most classes, and a mirrored 2 looks a little like "
+        "a 5. Every line of the loop is right. Symptom: the training loss stays above the healthy "
+        "one, and nothing else is strange. Check: dl.plot_digits on ten digits of a batch, taken "
+        "where they enter the model. One sees mirrored digits at once, and none in a healthy run."
     ),
 )
 
-EXERCISES = (MEAN_OF_MEANS, SQUARED_ERROR, FLATTERY, HAS_BUG, MY_SILENT_BUG)
+EXERCISES = (MEAN_OF_MEANS, SQUARED_ERROR, N_LEFT_OUT, HAS_BUG, MY_SILENT_BUG)
 
 # --- Quiz -----------------------------------------------------------------------------------------
 
@@ -665,7 +667,7 @@ QUIZ = (
     Choice(
         name="14-three-suspects",
         text="A loss ends near 2.3. You suspect that images and labels were shuffled apart. Which "
-        "check speaks for that, and not for another of the ten cases?",
+        "check speaks for that, and not for another of the twelve cases?",
         objective="test your suspicion with two or three lines",
         options=(
             Option(
@@ -741,6 +743,58 @@ QUIZ = (
             Option(
                 "None: stop while it is good.",
                 "Nobody looks for a bug in a good result, which is why this one lives longest.",
+            ),
+        ),
+        right=2,
+    ),
+    Choice(
+        name="14-one-batch",
+        text="You train a new model on one batch of 64 digits, again and again. After 500 steps "
+        "the loss still is 1.6. What do you do?",
+        objective="read from a curve, a matrix or a number that something is wrong",
+        options=(
+            Option(
+                "Train on all digits: 64 are too few to learn from.",
+                "Too few to learn *reading* from, but few are easy to learn by heart. Where that "
+                "fails, more digits will not help.",
+            ),
+            Option(
+                "Look for a mistake in model, loss or optimizer.",
+                "A network with more weights than the batch has digits can learn it by heart, "
+                "unless something keeps it from doing so.",
+            ),
+            Option(
+                "Add dropout.",
+                "Dropout makes learning by heart harder, and here it should be easy.",
+            ),
+            Option(
+                "Nothing: 1.6 is below 2.3, so it learns.",
+                "It learns, and something still keeps it back: softmax before the cross-entropy, "
+                "for example.",
+            ),
+        ),
+        right=1,
+    ),
+    Choice(
+        name="14-first-nan",
+        text="The loss is `nan` from step 200 on, and all weights are `nan` too. Where do you "
+        "look?",
+        objective="test your suspicion with two or three lines",
+        options=(
+            Option(
+                "At the weights of the last layer.",
+                "All weights became `nan` in one step, by the gradients. They tell nothing of "
+                "where it began.",
+            ),
+            Option(
+                "At the accuracy of step 200.",
+                "`argmax` gives an answer for `nan` as well, so the accuracy tells nothing.",
+            ),
+            Option(
+                "At the batch and the model just before step 200, stage by stage, for the first "
+                "`nan`.",
+                "Everything after the first `nan` is `nan`, so only the first one tells. Keep the "
+                "weights from before, and send that batch through.",
             ),
         ),
         right=2,
