@@ -28,6 +28,7 @@ PIXELS = "resize and normalise pixels and say where that belongs"
 SGD = "write SGD with momentum by hand"
 SAVE = "save a model and load it in a fresh object"
 REFUSE = "refuse files that could run code"
+ELSEWHERE = "hand a model to programs without PyTorch"
 FINE_TUNE = "fine-tune a trained model on other digits"
 OWN = "have it read a picture of your own"
 
@@ -237,7 +238,7 @@ FINE_TUNE_LAST_LAYER = Exercise(
     hints=(
         "Freeze all weights, thaw the last two tensors (`weight` and `bias`), then train.",
         "`list(model.parameters())` has them in order; the optimizer needs only those that learn; "
-        "`dl.Trainer` does the rest, as in section 7.",
+        "`dl.Trainer` does the rest, as in section 8.",
         "All but one blank:\n"
         "for weights in model.parameters():\n    weights.requires_grad = False\n"
         "for weights in list(model.parameters())[-2:]:\n    weights.____ = True",
@@ -595,6 +596,36 @@ QUIZ = (
             ),
         ),
         right=0,
+    ),
+    Choice(
+        name="08-formats",
+        text=(
+            "An app on a phone has no PyTorch and none of your code, and is to read digits given "
+            "as pixels in [0, 1]. Which file do you give it?"
+        ),
+        objective=ELSEWHERE,
+        options=(
+            Option(
+                "The `state_dict`, saved by `torch.save`.",
+                "It holds weights by name and no architecture, and it takes PyTorch to read it.",
+            ),
+            Option(
+                "The weights as safetensors.",
+                "That is safe and easy to read, but it is weights alone: the app would have to "
+                "build the network itself.",
+            ),
+            Option(
+                "An ONNX file of the model, whose first layer normalises and resizes.",
+                "Yes: the graph of operations goes along, and with it the preparation of pixels, "
+                "since it is a layer of the model.",
+            ),
+            Option(
+                "An ONNX file of the layers after the first one; the app can prepare pixels.",
+                "Then the app must do exactly what your loader does, and no error tells where it "
+                "does not.",
+            ),
+        ),
+        right=2,
     ),
     Choice(
         name="08-choose",
