@@ -23,44 +23,6 @@ def by_numpy(first_losses):
     return spreads[abs(losses - np.log(10)) < 0.2].max()
 
 
-def speed_holds_the_rate(slope, w, lr, mu, n_steps):
-    v, path = 0.0, []
-    for _ in range(n_steps):
-        v = mu * v - lr * slope(w)
-        w += v
-        path.append(w)
-    return path
-
-
-def in_torch(slope, w, lr, mu, n_steps):
-    w = torch.tensor(w, dtype=torch.float64)
-    speed, path = torch.zeros(()), []
-    for _ in range(n_steps):
-        speed = mu * speed + slope(w)
-        w = w - lr * speed
-        path.append(w.clone())
-    return tuple(path)
-
-
-def by_optimizer(slope, w, lr, mu, n_steps):
-    w = torch.tensor(w, requires_grad=True)
-    optimizer, path = torch.optim.SGD([w], lr=lr, momentum=mu), []
-    for _ in range(n_steps):
-        w.grad = slope(w.detach())
-        optimizer.step()
-        path.append(w.item())
-    return path
-
-
-def filled_array(slope, w, lr, mu, n_steps):
-    path, speed = np.zeros(n_steps), 0
-    for i in range(n_steps):
-        speed = speed * mu + slope(w)
-        w = w - speed * lr
-        path[i] = w
-    return path
-
-
 def by_torch(logits):
     return F.log_softmax(logits, dim=1)
 
@@ -87,26 +49,6 @@ def digit_by_digit(logits):
         z = z - z.max()
         rows.append(z - z.exp().sum().log())
     return torch.stack(rows)
-
-
-def by_autograd(pixels, labels, first, second):
-    first, second = first.clone().requires_grad_(), second.clone().requires_grad_()
-    F.cross_entropy(pixels @ first @ second, labels).backward()
-    return first.grad, second.grad
-
-
-def as_list(pixels, labels, first, second):
-    hidden = pixels @ first
-    given = torch.softmax(hidden @ second, 1)
-    given[torch.arange(len(labels)), labels] -= 1
-    given /= len(given)
-    return [torch.einsum("ni,nk,hk->ih", pixels, given, second), hidden.mT @ given]
-
-
-def divided_at_the_end(pixels, labels, first, second):
-    p = (pixels @ first @ second).softmax(1) - torch.eye(10)[labels]
-    n = pixels.shape[0]
-    return (pixels.T @ (p @ second.T) / n, (pixels @ first).T @ p / n)
 
 
 def of_the_notebook(model, optimizer, loader):
@@ -154,9 +96,7 @@ def sums_of_losses(model, optimizer, loader):
 
 VARIANTS = {
     "largest_spread": (by_hand, by_tensor, by_numpy),
-    "momentum": (speed_holds_the_rate, in_torch, by_optimizer, filled_array),
     "log_probabilities": (by_torch, by_logsumexp, in_double, log_by_numpy, digit_by_digit),
-    "two_slopes": (by_autograd, as_list, divided_at_the_end),
     "loop_from_memory": (of_the_notebook, zero_at_the_end, sums_of_losses),
 }
 # name of the exercise -> a changed line, as ast.unparse writes it -> why it is as right

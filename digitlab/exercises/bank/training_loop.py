@@ -82,110 +82,6 @@ LARGEST_SPREAD = Exercise(
 )
 
 
-# --- Momentum by hand -------------------------------------------------------------------------
-
-
-def momentum(slope, w, lr, mu, n_steps):
-    """Return the list of w after each step; slope(w) is the slope at w."""
-    speed, path = 0.0, []
-    for _ in range(n_steps):
-        speed = mu * speed + slope(w)
-        w = w - lr * speed
-        path.append(w)
-    return path
-
-
-def _valley(w):
-    return 2 * (w - 1)
-
-
-def _gentle(w):
-    return 0.1 * (w + 2) ** 3
-
-
-def _rolls():
-    return {
-        "slope 2 (w - 1), one step": (_valley, 3.0, 0.05, 0.9, 1),
-        "slope 2 (w - 1), 20 steps": (_valley, 3.0, 0.05, 0.9, 20),
-        "without momentum": (_valley, 3.0, 0.3, 0.0, 6),
-        "slope 0.1 (w + 2)³, half of the speed stays": (_gentle, 0.5, 0.2, 0.5, 9),
-        "no step": (_valley, 3.0, 0.05, 0.9, 0),
-    }
-
-
-def _plain(slope, w, lr, mu, n_steps):
-    return momentum(slope, w, lr, 0.0, n_steps)
-
-
-def _as_mean(slope, w, lr, mu, n_steps):
-    return momentum(lambda w: (1 - mu) * slope(w), w, lr, mu, n_steps)
-
-
-def _slope_once(slope, w, lr, mu, n_steps):
-    first = slope(w)
-    return momentum(lambda _: first, w, lr, mu, n_steps)
-
-
-def _with_start(slope, w, lr, mu, n_steps):
-    return [w, *momentum(slope, w, lr, mu, n_steps)]
-
-
-def _of_the_weight(slope, w, lr, mu, n_steps):
-    path = []
-    for _ in range(n_steps):
-        w = mu * w - lr * slope(w)
-        path.append(w)
-    return path
-
-
-def _only_the_last(slope, w, lr, mu, n_steps):
-    path = momentum(slope, w, lr, mu, n_steps)
-    return path[-1] if path else w
-
-
-MOMENTUM = Exercise(
-    reference=momentum,
-    task="Let w roll: in each step v becomes mu v + slope, and w becomes w - lr v.",
-    objective="explain each of its lines",
-    cases=_rolls,
-    wrong=(
-        Wrong(
-            _plain,
-            "The speed begins anew in each step, so this is plain descent: `speed` has to be kept "
-            "from step to step.",
-        ),
-        Wrong(
-            _as_mean,
-            "You took 1 - mu of the slope, as in a running mean. Here the whole slope is added, "
-            "so on a long slope the steps grow to 1 / (1 - mu) times their length.",
-        ),
-        Wrong(
-            _slope_once,
-            "You asked for the slope once, where w began; it has to be asked for where w is now.",
-        ),
-        Wrong(_with_start, "Your list begins with the w before the first step."),
-        Wrong(
-            _of_the_weight,
-            "You kept a share of the weight. What a ball keeps is its speed; the weight stays "
-            "whole.",
-        ),
-        Wrong(_only_the_last, "That is the last w only; keep the one after each step in a list."),
-    ),
-    hints=(
-        "Two numbers go from step to step: where w is, and how fast it moves. At first the speed "
-        "is 0.",
-        "In each step: the new speed from the old one and `slope(w)`, then the new w, then "
-        "`path.append(w)`.",
-        "All but one blank:\nspeed = ____ + slope(w)\nw = w - lr * speed\npath.append(w)",
-    ),
-    why=(
-        "Slopes that agree add up, so a long gentle valley is crossed up to 1 / (1 - mu) times as "
-        "fast; those that change sign cancel. The price: w runs past the lowest point and comes "
-        "back."
-    ),
-)
-
-
 # --- Log-probabilities that stay finite -------------------------------------------------------
 
 
@@ -302,136 +198,6 @@ LOG_PROBABILITIES = Exercise(
         "log(e^z / sum) is z - log(sum), so nothing small is ever rounded to 0; with the largest "
         "logit subtracted the sum lies between 1 and 10. That is what `F.log_softmax` computes, "
         "and why `F.cross_entropy` takes logits."
-    ),
-)
-
-
-# --- Two layers by hand -----------------------------------------------------------------------
-
-
-def two_slopes(pixels, labels, first, second):
-    """Return the slopes of the mean loss for first and for second, in their shapes."""
-    hidden = pixels @ first
-    logits = hidden @ second
-    at_logits = (logits.softmax(dim=1) - F.one_hot(labels, 10)) / len(labels)
-    at_hidden = at_logits @ second.T
-    return pixels.T @ at_hidden, hidden.T @ at_logits
-
-
-def _layers():
-    images, labels = real_digits(10)
-    pixels = images.flatten(1) / 255
-    small = random_numbers(6, 20), labels[:6]
-    first, second = random_numbers(20, 8, seed=1), random_numbers(8, 10, seed=2)
-    return {
-        "six digits, 8 hidden numbers": (*small, first, second),
-        "one digit": (small[0][:1], labels[:1], first, second),
-        "real digits": (
-            pixels,
-            labels,
-            0.1 * random_numbers(784, 16, seed=3),
-            random_numbers(16, 10, seed=4),
-        ),
-        "square layers": (
-            random_numbers(4, 10, seed=5),
-            labels[:4],
-            random_numbers(10, 10, seed=6),
-            random_numbers(10, 10, seed=7),
-        ),
-    }
-
-
-def _slopes(layers, due=None, factor=1.0):
-    """Compute both slopes with something changed, for the wrong answers."""
-    pixels, labels, first, second = layers
-    hidden = pixels @ first
-    due = F.one_hot(labels, 10) if due is None else due
-    at_logits = ((hidden @ second).softmax(1) - due) * factor / len(labels)
-    return pixels.T @ (at_logits @ second.T), hidden.T @ at_logits
-
-
-def _sums(*layers):
-    return _slopes(layers, factor=len(layers[1]))
-
-
-def _turned(*layers):
-    return _slopes(layers, factor=-1.0)
-
-
-def _without_truth(*layers):
-    return _slopes(layers, due=0.0)
-
-
-def _from_pixels(*layers):
-    pixels, labels, first, second = layers
-    at_logits = ((pixels @ first @ second).softmax(1) - F.one_hot(labels, 10)) / len(labels)
-    return pixels.T @ (at_logits @ second.T), pixels.T @ at_logits
-
-
-def _swapped(*layers):
-    return _slopes(layers)[::-1]
-
-
-def _divided_twice(*layers):
-    at_first, at_second = _slopes(layers)
-    return at_first / len(layers[1]), at_second
-
-
-def _lying(*layers):
-    return tuple(slope.T for slope in _slopes(layers))
-
-
-TWO_SLOPES = Exercise(
-    reference=two_slopes,
-    task="Work out the slopes of two layers in a row by hand: the chain rule, backwards.",
-    objective="check one",
-    cases=_layers,
-    wrong=(
-        Wrong(
-            _sums,
-            "You forgot the mean: the loss is a mean over the digits, so each slope has to be "
-            "divided by their number.",
-        ),
-        Wrong(
-            _turned,
-            "The signs are turned round: the slope is the probability given minus the one due.",
-        ),
-        Wrong(
-            _without_truth,
-            "The truth is missing: from the probability of the true class, 1 has to be taken away.",
-        ),
-        Wrong(
-            _from_pixels,
-            "For `second` you took the pixels as inputs. What comes into the second layer are the "
-            "hidden numbers, `pixels @ first`.",
-        ),
-        Wrong(_swapped, "They stand in the wrong order: first the slopes for `first`."),
-        Wrong(
-            _divided_twice,
-            "You divided by the number of digits twice on the way to `first`; the mean is taken "
-            "once, in the loss.",
-        ),
-        Wrong(
-            _lying,
-            "They lie on their side: a slope has the shape of its weights, so write "
-            "`inputs.T @ slope`.",
-        ),
-    ),
-    hints=(
-        "Go backwards. Section 5 gives the slope at the logits; through a layer it goes back by "
-        "the same weights that it came by, and a layer's own slope is made of its inputs and the "
-        "slope at its outputs.",
-        "For a layer `outputs = inputs @ weights`: `inputs.T @ slope` for its weights and "
-        "`slope @ weights.T` for its inputs. Do it twice, and look at the shapes.",
-        "All but one blank:\n"
-        "at_logits = (logits.softmax(dim=1) - F.one_hot(labels, 10)) / len(labels)\n"
-        "at_hidden = ____\n"
-        "return pixels.T @ at_hidden, hidden.T @ at_logits",
-    ),
-    why=(
-        "Each hidden number acts on the loss through ten logits, so its slope is the sum over "
-        "them, weight times slope: that is `at_logits @ second.T`. `backward()` does this, layer "
-        "after layer, from the end to the beginning: backpropagation."
     ),
 )
 
@@ -608,13 +374,13 @@ FORGOTTEN_ZERO_GRAD = Open(
         "The training loss rises from epoch to epoch, or swings, while it should fall.",
         "The weights grow far larger than with `zero_grad`.",
         "Accuracy gives it away least.",
-        "Each step goes along the sum of all slopes so far, as with momentum 1: nothing brakes it.",
+        "Each step goes along the sum of all slopes so far; nothing brakes it.",
     ),
     model=(
         "On MNIST the training loss is about 5 in the first epoch and above 20 in the third, "
         "instead of 0.5 and 0.3: it rises while it should fall. The weights get some two hundred "
         "times as large. Accuracy hides it, 86 instead of 91 of 100. A step goes along the sum of "
-        "all slopes so far, which is momentum 1: nothing ever brakes, so the weights fly past "
+        "all slopes so far, like a ball that nothing ever brakes, so the weights fly past "
         "every valley. In the first few dozen batches this even speeds things up, so on a small "
         "data set one may not notice at all."
     ),
@@ -622,9 +388,7 @@ FORGOTTEN_ZERO_GRAD = Open(
 
 EXERCISES = (
     LARGEST_SPREAD,
-    MOMENTUM,
     LOG_PROBABILITIES,
-    TWO_SLOPES,
     LOOP_FROM_MEMORY,
     FORGOTTEN_ZERO_GRAD,
 )
