@@ -147,6 +147,16 @@ def test_reliability_draws_how_often_the_model_is_right(tiny):
     assert "90.0 % sure on average and right in 50.0 %, too sure." in figure.alt
 
 
+def test_points_of_few_digits_stand_back(tiny):
+    logits = result(tiny.labels).logits
+    logits[:3] *= 0.2  # three digits are read with less confidence
+    figure = dl.plot_reliability(Result(logits, tiny.labels, 0.0, 1.0))
+    assert [bar.get_label() for bar in figure.axes[0].containers] == [
+        "this model",
+        "fewer than 10 digits",
+    ]
+
+
 def test_reliability_of_a_model_that_is_too_unsure_stays_within_0_and_1(tiny):
     figure = dl.plot_reliability(result(tiny.labels[:1], sure=0.7))
     assert figure.alt.endswith("too unsure.")

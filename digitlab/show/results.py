@@ -35,6 +35,7 @@ from digitlab.show.figure import (
     wrongly_read,
 )
 
+FEW = 10  # digits in a bin of which little can be said
 WAYS = {"usual": "usual way", "digitize": "all steps"}  # of reading a picture
 
 
@@ -172,7 +173,7 @@ def need_same_digits(split: Split, result: Result) -> None:
 def plot_reliability(result: Result, *, ax: Axes | None = None) -> Figure:
     """Show whether a model is right as often as it is sure.
 
-    Bars at the points reach over two standard errors: few digits say little.
+    Bars at the points reach over two standard errors; points of fewer than 10 digits are grey.
 
     Raises:
         ValueError: for no digits, or logits that are not numbers.
@@ -203,7 +204,11 @@ def _draw_reliability(ax: Axes, sure: np.ndarray, right: np.ndarray, counts: np.
     errors = 2 * np.sqrt(smooth * (1 - smooth) / counts)
     low_high = np.stack([np.minimum(errors, right), np.minimum(errors, 1 - right)])
     ax.plot([0, 1], [0, 1], color="#666666", linestyle="--", label="as right as sure")
-    ax.errorbar(sure, right, low_high, fmt="o", color=COLORS[0], capsize=3, label="this model")
+    names = {"this model": counts >= FEW, f"fewer than {FEW} digits": counts < FEW}
+    for (name, chosen), color in zip(names.items(), (COLORS[0], "#aaaaaa"), strict=True):
+        if chosen.any():
+            style: dict[str, Any] = {"fmt": "o", "color": color, "capsize": 3, "label": name}
+            ax.errorbar(sure[chosen], right[chosen], low_high[:, chosen], **style)
     ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set(xlabel="probability of the prediction", ylabel="how often it is right")
     ax.grid(alpha=0.3)
