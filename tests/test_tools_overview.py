@@ -52,8 +52,8 @@ def test_the_stated_minutes_are_those_that_reading_takes(lesson):
 
 
 def test_minutes_are_counted_by_words_and_cells_up_to_the_exercises():
-    text, code = new_markdown_cell("one two three " * 60), new_code_cell("x")
-    cells = [text, code, code, new_markdown_cell("## Exercises"), text, code]
+    lesson = [new_markdown_cell("one two three " * 60), new_code_cell("x"), new_code_cell("x")]
+    cells = [*lesson, new_markdown_cell("## Exercises"), new_code_cell("x")]
     assert minutes_to_read(new_notebook(cells=cells)) == 2
 
 
