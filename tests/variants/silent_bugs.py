@@ -8,21 +8,17 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def means_by_slices(right, batch_size=64):
-    total, n_batches = 0.0, math.ceil(len(right) / batch_size)
-    for i in range(n_batches):
-        batch = right[i * batch_size : (i + 1) * batch_size]
-        total += int(batch.sum()) / len(batch)
-    return total / n_batches
+def caught_by_ratio(one_batch):
+    names = []
+    for name, losses in one_batch.items():
+        if math.isnan(losses[-1]) or losses[-1] / losses[0] >= 0.1:
+            names.append(name)
+    return tuple(names)
 
 
-def means_by_torch(right, batch_size=64):
-    return torch.stack([b.float().mean() for b in torch.split(right, batch_size)]).mean()
-
-
-def means_by_numpy(right, batch_size=64):
-    places = range(batch_size, len(right), batch_size)
-    return np.mean([part.mean() for part in np.split(right.numpy(), places)])
+def caught_by_set(one_batch):
+    healthy = {name for name, losses in one_batch.items() if losses[-1] < losses[0] / 10}
+    return set(one_batch) - healthy
 
 
 def error_by_pytorch(outputs, targets):
@@ -80,7 +76,7 @@ def bug_by_gradients(step, new_model, images, labels):
 
 
 VARIANTS = {
-    "mean_of_means": (means_by_slices, means_by_torch, means_by_numpy),
+    "caught": (caught_by_ratio, caught_by_set),
     "squared_error": (error_by_pytorch, error_as_columns, error_by_numpy),
     "n_left_out": (left_out_by_is, left_out_by_sets),
     "has_bug": (bug_by_weights_in_a_row, bug_by_gradients),

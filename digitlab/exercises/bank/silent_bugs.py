@@ -21,93 +21,103 @@ from digitlab.exercises.records import (
     real_digits,
 )
 
-# --- The mean of means ----------------------------------------------------------------------------
+# --- Caught by one batch --------------------------------------------------------------------------
 
 
-def mean_of_means(right, batch_size=64):
-    """Return the mean of the batches' accuracies, which is not the accuracy.
-
-    `right` says of each digit whether it was read: bool (N,). The last batch may be short.
-    """
-    accuracies = [batch.double().mean() for batch in right.split(batch_size)]
-    return sum(accuracies) / len(accuracies)
+def caught(one_batch):
+    return [name for name, losses in one_batch.items() if not losses[-1] < 0.1 * losses[0]]
 
 
-def _read_well(n, seed):
-    return random_numbers(n, seed=seed) > -1
-
-
-def _judged():
-    _, labels = real_digits(100)
-    short = torch.cat([torch.ones(64), torch.zeros(1)]).bool()
+def _runs_of_one_batch():
     return {
-        "65 digits, and the last is misread": (short,),
-        "100 real digits, of which the fives and more are read": (labels >= 5, 30),
-        "random, a short last batch": (_read_well(205, 1), 50),
-        "random, no short batch": (_read_well(192, 2),),
-        "fewer digits than a batch holds": (_read_well(20, 3), 64),
-        "batches of one digit": (_read_well(11, 4), 1),
+        "as in the notebook": (
+            {
+                "learned by heart": [2.3, 0.8, 0.01],
+                "stuck": [2.3, 2.0, 1.7],
+                "not a number": [math.nan, math.nan, math.nan],
+                "another loss": [0.14, 0.08, 0.06],
+            },
+        ),
+        "low for a while": (
+            {
+                "healthy, on a large scale": [50.0, 9.0, 0.4],
+                "low, then up again": [2.4, 0.1, 3.0],
+                "not a number in the end": [2.3, 0.9, math.nan],
+            },
+        ),
+        "all learned by heart": ({"A": [2.3, 0.1], "B": [1.0, 0.02]},),
+        "at the limit, and a little above": ({"A": [10.0, 1.0], "B": [2.0, 0.25]},),
     }
 
 
-def _accuracy(right, batch_size=64):
-    return right.double().mean()
+def _sorted_names(names, one_batch):
+    return sorted([names] if isinstance(names, str) else map(str, names))
 
 
-def _without_the_short_one(right, batch_size=64):
-    n = max(1, len(right) // batch_size)
-    means = [batch.double().mean() for batch in right.split(batch_size)][:n]
-    return sum(means) / n
+def _blind_for_nan(one_batch):
+    return [name for name, losses in one_batch.items() if losses[-1] >= 0.1 * losses[0]]
 
 
-def _short_batch_as_long(right, batch_size=64):
-    means = [batch.double().sum() / batch_size for batch in right.split(batch_size)]
-    return sum(means) / len(means)
+def _fixed_limit(one_batch):
+    return [name for name, losses in one_batch.items() if not losses[-1] < 0.1]
 
 
-def _parts_of_batches(right, batch_size=64):
-    means = [batch.double().mean() for batch in right.split(batch_size)]
-    return sum(means) / (len(right) / batch_size)
+def _lowest_loss(one_batch):
+    return [name for name, losses in one_batch.items() if not min(losses) < 0.1 * losses[0]]
 
 
-MEAN_OF_MEANS = Exercise(
-    reference=mean_of_means,
-    task="Write a bug yourself: average the batches' accuracies.",
-    objective="test your suspicion with two or three lines",
-    cases=_judged,
+def _those_that_pass(one_batch):
+    return [name for name, losses in one_batch.items() if losses[-1] < 0.1 * losses[0]]
+
+
+def _only_nan(one_batch):
+    return [name for name, losses in one_batch.items() if math.isnan(losses[-1])]
+
+
+CAUGHT = Exercise(
+    reference=caught,
+    is_value=True,
+    task="Decide which runs did not learn their one batch by heart.",
+    objective="read from a curve, a matrix or a number that something is wrong",
+    cases=_runs_of_one_batch,
+    use=_sorted_names,
     wrong=(
         Wrong(
-            _accuracy,
-            "That is the accuracy itself, with each digit counting as much as any other. Here the "
-            "bug is asked for: each *batch* counts as much as any other.",
+            _blind_for_nan,
+            "A run that ends in `nan` passed your check. Every comparison with `nan` is false, so "
+            "`nan >= limit` says no. Ask whether the loss *is* low, and take all others.",
         ),
         Wrong(
-            _without_the_short_one,
-            "You left the short batch out. That is a bug of its own: some digits are never judged.",
+            _fixed_limit,
+            "You used a fixed limit. Losses of different kinds have different scales: compare the "
+            "last loss of each run with its own first.",
         ),
         Wrong(
-            _short_batch_as_long,
-            "You divided the short batch by the size of a full one, as if what is missing had been "
-            "misread.",
+            _lowest_loss,
+            "You looked at the lowest loss on the way. What counts is where the run ends.",
         ),
         Wrong(
-            _parts_of_batches,
-            "You divided by the number of digits over the size of a batch, which is no whole "
-            "number: the short batch is a batch like the others here.",
+            _those_that_pass,
+            "These are the runs that did learn their batch by heart; asked are the others.",
+        ),
+        Wrong(
+            _only_nan,
+            "You found only those that end in `nan`. A loss that stays up is a symptom too.",
         ),
     ),
     hints=(
-        "Cut `right` into batches; of each the mean; of these the mean.",
-        "`right.split(batch_size)` gives the batches, the last one short; `.double()` makes "
-        "numbers of yes and no.",
+        "For each run compare its last loss with a tenth of its first. What does Python say of "
+        "`math.nan < 1`, and of `math.nan > 1`?",
+        "`one_batch.items()` gives names and lists; the first loss is `losses[0]`, the last "
+        "`losses[-1]`. `not` turns a yes into a no.",
         "All but one blank:\n"
-        "accuracies = [batch.double().mean() for batch in right.split(batch_size)]\n"
-        "return sum(accuracies) / ____",
+        "caught = [\n"
+        "    name for name, losses in one_batch.items() if not ____\n"
+        "]",
     ),
     why=(
-        "Every batch counts equally here, so each digit of a short one counts more than the "
-        "others: of 65 digits the last one alone is half of the result. The accuracy adds up all "
-        "that is right, and divides once, by the number of digits."
+        "A healthy run ends far below where it began, whatever the scale of its loss. Asking for "
+        "what is *not* low catches `nan` as well, since every comparison with it is false."
     ),
 )
 
@@ -525,7 +535,7 @@ MY_SILENT_BUG = Open(
     ),
 )
 
-EXERCISES = (MEAN_OF_MEANS, SQUARED_ERROR, N_LEFT_OUT, HAS_BUG, MY_SILENT_BUG)
+EXERCISES = (CAUGHT, SQUARED_ERROR, N_LEFT_OUT, HAS_BUG, MY_SILENT_BUG)
 
 # --- Quiz -----------------------------------------------------------------------------------------
 
@@ -569,10 +579,15 @@ def _of_run(step):
     return lambda: list(RUNS.values()).index(step)
 
 
+def _mean_of_means(right, batch_size=64):
+    accuracies = [batch.double().mean() for batch in right.split(batch_size)]
+    return sum(accuracies) / len(accuracies)
+
+
 def _largest_error():
     """Return how far the mean of means of 65 digits, in batches of 64, can be off."""
     right = torch.arange(65) < 64
-    return 100 * abs(float(mean_of_means(right)) - float(_accuracy(right)))
+    return 100 * abs(float(_mean_of_means(right)) - float(right.double().mean()))
 
 
 COLUMN = """
