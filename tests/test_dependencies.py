@@ -26,6 +26,8 @@ NOT_IMPORTED = {
     "ipykernel": "the notebooks run in it",
     "codespell": "make lint",
     "mypy": "make lint",
+    "onnx": "torch.onnx.export writes with it",
+    "onnxscript": "the same",
     "ruff": "make lint",
     "setuptools": "builds the wheel without a network",
 }

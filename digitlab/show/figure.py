@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -31,6 +32,7 @@ from digitlab.tables import Row, Table
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^vP*X"  # one more than colours, so that 56 pairs differ
 WIDTH = 7.0  # inches
+LETTERS = 10  # of a title, an inch
 DPI = 100
 MARGINS = 25 / 3  # pixels that constrained layout leaves left and right together
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.5g} %")  # of an axis from 0 to 1
@@ -58,10 +60,11 @@ class Figure:
 
     def titled(self, finding: str) -> Figure:
         """Return the figure under a title that says what is to be seen in it."""
+        lines = textwrap.fill(finding, int(LETTERS * self.mpl.get_figwidth()))
         if len(self.axes) > 1:
-            self.mpl.suptitle(finding, size="large")
+            self.mpl.suptitle(lines, size="large")
         else:
-            self.axes[0].set_title(finding, size="medium")
+            self.axes[0].set_title(lines, size="medium")
         return replace(self, title=finding, alt=f"{finding}. {self.alt}")
 
     def table(self) -> Table:
