@@ -200,6 +200,15 @@ def _bill(sure, wrong, threshold, mistake=50, refusal=1):
     return (refusal * refused.sum() + mistake * (wrong & ~refused).sum()).item()
 
 
+def _certain_but_one(n=80):
+    """Return the result of a model that is 100 % sure of all but one digit, and misreads that."""
+    labels = torch.arange(n) % 10
+    logits = 1000.0 * torch.nn.functional.one_hot(labels, 10).double()
+    logits[0, 0] = 8.0  # confidence 0.997
+    labels[0] = 1
+    return _result(logits, labels)
+
+
 def _sure_and_wrong(result):
     sure, read = result.logits.double().softmax(dim=1).max(dim=1)
     return sure, read != result.labels
@@ -242,6 +251,9 @@ CHEAPEST = Exercise(
         "a model that is hardly ever sure": (_guesser(0.6, 21),),
         "a model that is often sure": (_guesser(3, 22),),
         "1 000 digits": (_guesser(1, 23, n=1000),),
+        "two mistakes among 101 doubtful digits": (_sure([0.605] * 101 + [0.905] * 40, (3, 70)),),
+        "two mistakes among 99 doubtful digits": (_sure([0.605] * 99 + [0.905] * 40, (3, 70)),),
+        "one mistake, all others as sure as can be": (_certain_but_one(),),
     },
     is_value=True,
     use=_what_it_costs,
