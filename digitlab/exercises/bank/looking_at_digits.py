@@ -434,7 +434,9 @@ LABEL_OF_NEAREST = Exercise(
     ),
     why=(
         "No average has to be anybody's handwriting now: somebody wrote each of these digits. The "
-        "price is memory and time, since every digit has to be kept and compared with, each time."
+        "price is memory and time, since every digit has to be kept and compared with, each time. "
+        "With 5 000 digits of MNIST to compare with, about 93 of 100 digits of valid are read, "
+        "where the averages read 81; a vote of the five nearest adds hardly anything."
     ),
 )
 
