@@ -25,6 +25,7 @@ DRAW = "draw a network as a table, as a graph of its layers and as a graph of it
 HIDES = "say what each of them hides"
 COUNT = "count parameters and multiplications by hand"
 INSIDE = "show filters and feature maps"
+TRUST = "test whether a map of important pixels can be trusted"
 COMPARE = "compare architectures by what they cost and what they reach"
 
 # --- Half the work ----------------------------------------------------------------------------
@@ -586,6 +587,37 @@ QUIZ = (
             ),
         ),
         right=ASKED,
+    ),
+    Choice(
+        name="09-fair-opponent",
+        text=(
+            "A map names 40 pixels of a digit. Made black, they lower the probability of its class "
+            "to 70 %. With 40 pixels drawn at random from the whole picture it stays at 98 %. What "
+            "does this show?"
+        ),
+        objective=TRUST,
+        options=(
+            Option(
+                "the map is right: it beats chance by far",
+                "Most random pixels are black already, so chance had no part in this. Nearly any "
+                "map that names ink would win.",
+            ),
+            Option(
+                "little: the 40 random pixels should be drawn from the ink",
+                "Only ink can be made black. Against random ink the map has an opponent that "
+                "could win.",
+            ),
+            Option(
+                "the network looks where a person would look",
+                "The test only asks what matters to the network; no person took part in it.",
+            ),
+            Option(
+                "the map is wrong: the probability should fall to 0",
+                "40 pixels need not be all that matters. The question is whether others matter "
+                "less.",
+            ),
+        ),
+        right=1,
     ),
     Choice(
         name="09-smaller-file",
