@@ -73,7 +73,7 @@ class Container:
         except Exception as error:  # each library has errors of its own
             raise DamagedFileError(
                 f"{shown(path)} cannot be read as {self.title} ({type(error).__name__}); delete it "
-                "and get it anew"
+                "and fetch it again"
             ) from None
 
 
@@ -236,7 +236,7 @@ def _read_pictures(path: Path, part: str) -> Pair:
         except Exception as error:
             raise DamagedFileError(
                 f"{folder.name}/{digit}/{picture.name} cannot be read as a picture of 28 x 28 "
-                f"pixels ({type(error).__name__}); delete the folders and get them anew"
+                f"pixels ({type(error).__name__}); delete the folders and fetch them again"
             ) from None
     return images, [digit for digit, _ in pictures]
 

@@ -112,14 +112,14 @@ def _read(path: Path, wanted: tuple[int, ...] | None = None) -> tuple[np.ndarray
             return _values(content, path.name, wanted)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DamagedFileError(
-            f"{path.name} is truncated or corrupted ({error}); delete it and get it anew"
+            f"{path.name} is truncated or corrupted ({error}); delete it and fetch it again"
         ) from None
     except FileNotFoundError:
         raise
     except OSError as error:
         raise DamagedFileError(
             f"{path.name} cannot be read ({error.strerror}); give yourself the permission to read "
-            "it, or get it anew"
+            "it, or fetch it again"
         ) from None
 
 
@@ -140,15 +140,15 @@ def _values(
     if len(body) != n:
         raise DamagedFileError(
             f"{name} should hold {len(head) + n} bytes for its shape {shape}, but it holds "
-            f"{len(head) + len(body)}{' or more' if len(body) > n else ''}; delete it and get it "
-            "anew"
+            f"{len(head) + len(body)}{' or more' if len(body) > n else ''}; delete it and fetch "
+            "it again"
         )
     try:
         values = np.frombuffer(body, dtype).reshape(shape)
     except ValueError:
         raise DamagedFileError(
             f"{name} should hold an array of at most 64 dimensions, but its header states "
-            f"{len(shape)}: {str(shape)[:60]}; delete it and get it anew"
+            f"{len(shape)}: {str(shape)[:60]}; delete it and fetch it again"
         ) from None
     sha256 = hashlib.sha256(head)
     sha256.update(body)
@@ -165,20 +165,20 @@ def _header(
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in types:
         raise DamagedFileError(
             f"{name} is not an IDX file: it should begin with 0, 0, then 8 or 12, "
-            f"but it begins with {list(head)}; delete it and get it anew"
+            f"but it begins with {list(head)}; delete it and fetch it again"
         )
     start = 4 + 4 * head[3]
     sizes = content.read(start - 4)
     if len(sizes) < start - 4:
         raise DamagedFileError(
             f"{name} should hold {start} bytes or more for its {head[3]} dimensions, but it "
-            f"holds {4 + len(sizes)}; delete it and get it anew"
+            f"holds {4 + len(sizes)}; delete it and fetch it again"
         )
     shape = struct.unpack(f">{head[3]}I", sizes)
     if math.prod(shape) >= 2**48:
         raise DamagedFileError(
             f"{name} should hold more bytes than disks have for its shape {str(shape)[:60]}; "
-            "delete it and get it anew"
+            "delete it and fetch it again"
         )
     return head + sizes, types[head[2]], shape
 
@@ -193,7 +193,7 @@ def read_verified(path: Path, name: str, shape: tuple[int, ...], sha256: str | N
     if sha256 and found != sha256:
         raise DamagedFileError(
             f"{path.name} has the right form but other bytes than the published {name} "
-            f"(SHA-256 {found[:12]}, expected {sha256[:12]}); delete it and get it anew"
+            f"(SHA-256 {found[:12]}, expected {sha256[:12]}); delete it and fetch it again"
         )
     return values
 
@@ -351,7 +351,7 @@ def _read_container(
         if not _published(pair, sha256) and _in_any_order(images, labels) != sha256[part]:
             raise DamagedFileError(
                 f"{name} has the right form but other digits or labels than the published MNIST "
-                "in any order; delete it and get it anew"
+                "in any order; delete it and fetch it again"
             )
         arrays |= pair
     return {file: arrays[file] for file in FILES}
