@@ -140,8 +140,8 @@ def _values(
     if len(body) != n:
         raise DamagedFileError(
             f"{name} should hold {len(head) + n} bytes for its shape {shape}, but it holds "
-            f"{len(head) + len(body)}{' or more' if len(body) > n else ''}; delete it and fetch "
-            "it again"
+            f"{len(head) + len(body)}{' or more' if len(body) > n else ''}; delete it and fetch it "
+            "again"
         )
     try:
         values = np.frombuffer(body, dtype).reshape(shape)

@@ -104,7 +104,7 @@ def test_damaged_file_is_named_with_what_was_expected_and_what_to_do(tmp_path, d
     content, expected = DAMAGED[damage]
     path = tmp_path / IMAGES
     path.write_bytes(content)
-    with pytest.raises(DamagedFileError, match=f"^{IMAGES} .*{expected}.*; delete it and get it"):
+    with pytest.raises(DamagedFileError, match=f"^{IMAGES} .*{expected}.*; delete it and fetch it"):
         read_idx(path)
 
 

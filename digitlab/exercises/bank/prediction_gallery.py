@@ -192,7 +192,7 @@ def cheapest(result):
     for t in range(101):
         refused = sure < t / 100
         costs[t / 100] = (refused.sum() + 50 * (wrong & ~refused).sum()).item()
-    return min(costs, key=costs.get)
+    return min(costs, key=lambda threshold: costs[threshold])
 
 
 def _bill(sure, wrong, threshold, mistake=50, refusal=1):
@@ -220,7 +220,8 @@ def _what_it_costs(value, result):
         threshold = float(value)
     except (TypeError, ValueError, RuntimeError):
         return value
-    return {"cost of your threshold": _bill(*_sure_and_wrong(result), threshold)}
+    sure, wrong = _sure_and_wrong(result)
+    return {"cost of your threshold": _bill(sure, wrong, threshold)}
 
 
 def _grid_best(bill):
