@@ -40,6 +40,11 @@ from studies.wishes import VARIED, WISHES, Wish, grant
 DATA_SETS = ("mnist", "optdigits")
 
 
+def judged(recipe: Recipe, digits: Digits, *, seed: int) -> Run:
+    """Train a recipe, and read the test digits at the end."""
+    return train(recipe, digits, seed=seed).judge(digits)
+
+
 @dataclass(frozen=True)
 class Study:
     """Say what is trained from each seed: every one of `what` on every set of `data`.
@@ -55,13 +60,13 @@ class Study:
     what: tuple[Recipe | Trick | Wish, ...]
     data: tuple[str, ...] = DATA_SETS
     by: str = "digit"
-    train: Callable[..., Run | dict[str, Any]] = train
+    train: Callable[..., Run | dict[str, Any]] = judged
     ships: int = 0
 
 
 def distil(student: Recipe, digits: Digits, *, seed: int) -> Run:
     """Train a student on what the members of the shipped ensemble say together."""
-    return train(student, digits, seed=seed, teacher=pretrained_ensemble())
+    return train(student, digits, seed=seed, teacher=pretrained_ensemble()).judge(digits)
 
 
 VARIATIONS = tuple(  # the documents' networks, trained longer on digits that are never the same
@@ -134,10 +139,10 @@ def study(
                     continue
                 digits = digits or load(data, by=plan.by)
                 trained = plan.train(one, digits, seed=seed)
-                run = trained.judge(digits) if isinstance(trained, Run) else trained
-                if isinstance(run, Run) and data == "mnist" and seed < plan.ships:
-                    ship(run, weights, written_by=f"python -m studies study {name}")
-                row = (run.summary() if isinstance(run, Run) else run) | where_and_when(one.threads)
+                if isinstance(trained, Run) and data == "mnist" and seed < plan.ships:
+                    ship(trained, weights, written_by=f"python -m studies study {name}")
+                facts = trained.summary() if isinstance(trained, Run) else trained
+                row = facts | where_and_when(one.threads)
                 append(path, row)
                 yield row
 

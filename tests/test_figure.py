@@ -121,6 +121,9 @@ def test_a_finding_becomes_the_title_and_begins_the_alternative_text():
     mpl, axes = canvas(None, (3, 2), 2)
     two = Figure(mpl, tuple(axes), "Loss and accuracy", ALT).titled("Both get better")
     assert two.mpl.get_suptitle() == "Both get better"
+    long = draw().titled("The loss falls, and it falls quickly at first")
+    assert long.axes[0].get_title() == "The loss falls, and it falls\nquickly at first"
+    assert long.alt.startswith("The loss falls, and it falls quickly at first. ")
 
 
 def test_recipes_look_the_same_in_every_figure():

@@ -109,8 +109,8 @@ def test_a_student_is_taught_by_the_shipped_ensemble(tiny, monkeypatch):
     teacher = build_model("plain-mlp", seed=1).eval()
     monkeypatch.setattr(module, "pretrained_ensemble", lambda: teacher)
     taught = distil(student, digits, seed=3)
-    assert taught.scores == train(student, digits, seed=3, teacher=teacher).scores
-    assert taught.scores != train(student, digits, seed=3).scores
+    assert taught.scores == train(student, digits, seed=3, teacher=teacher).judge(digits).scores
+    assert taught.scores != train(student, digits, seed=3).judge(digits).scores
 
 
 def test_what_ships_is_what_its_recipe_repeats():

@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from digitlab.data import load
 from digitlab.exercises.compare import CLOSE
+from digitlab.inference import Result, evaluate
+from digitlab.measured import pretrained
+from digitlab.metrics import nll
 
 Arguments = tuple[Any, ...]
 
@@ -207,8 +211,6 @@ def _as_value(text: str, name: str) -> str:
 
 @cache
 def _real() -> tuple[Tensor, Tensor]:
-    from digitlab.data import load
-
     split = load("optdigits").train
     return split.images, split.labels
 
@@ -222,3 +224,15 @@ def real_digits(n: int = 10) -> tuple[Tensor, Tensor]:
 def random_numbers(*shape: int, seed: int = 0) -> Tensor:
     """Return normal random numbers, the same each time: float32."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def result_of(logits: Tensor, labels: Tensor) -> Result:
+    """Return what a model that gives these logits reads: float (N, 10), int64 (N,)."""
+    right = (logits.argmax(dim=1) == labels).double()
+    return Result(logits, labels, nll(logits, labels).mean().item(), right.mean().item())
+
+
+@cache
+def on_real_digits(name: str) -> Result:
+    """Return what a trained model says of 100 real digits."""
+    return evaluate(pretrained(name), load("optdigits").valid[:100])

@@ -119,16 +119,17 @@ class _Curve:
 def _curves(runs: Mapping[str, list[History]], metric: str) -> Iterator[_Curve]:
     """Return what is drawn of one metric, without what was not measured."""
     validated = {run: all(h.valid_loss for h in seeds) for run, seeds in runs.items()}
-    styles = looks(list(runs))
+    names = [*runs] if len(runs) > 1 else [*PARTS]
+    look_of = dict(zip(names, looks(names), strict=True))
     crowded = len(runs) > MOST_PAIRS and all(validated.values())
-    for place, (run, seeds) in enumerate(runs.items()):
+    for run, seeds in runs.items():
         for part in ("valid",) if crowded else PARTS:
             values = [getattr(history, f"{part}_{metric}") for history in seeds]
             n_epochs = min(map(len, values))
             if not n_epochs:
                 continue
             name = f"{run}: {PARTS[part]} {metric}" if run else f"{PARTS[part]} {metric}"
-            look = styles[place] if len(runs) > 1 else looks([*PARTS])[[*PARTS].index(part)]
+            look = look_of[run if len(runs) > 1 else part]
             told = len(runs) == 1 or part == "valid" or not validated[run]
             marked = len(runs) == 1 and (part, metric) == ("valid", "loss")
             array = np.array([curve[:n_epochs] for curve in values], float)

@@ -39,16 +39,8 @@ PATHS = [path for path in sorted(FOLDER.glob("*.ipynb")) if {*widgets_in(path)} 
 
 
 def test_these_notebooks_use_widgets() -> None:
-    assert [path.name.partition("_")[0] for path in PATHS] == [
-        "00",
-        "02",
-        "04",
-        "06",
-        "09",
-        "10",
-        "11",
-        "12",
-    ]
+    numbers = [path.name.partition("_")[0] for path in PATHS]
+    assert numbers == ["00", "02", "04", "06", "09", "10", "11", "12"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

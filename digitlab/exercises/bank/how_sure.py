@@ -16,22 +16,13 @@ from digitlab.exercises.records import (
     Open,
     Option,
     Wrong,
+    on_real_digits,
     random_numbers,
+    result_of,
 )
 
 CALIBRATED = "measure whether a model is as right as it is sure and repair it by one number"
 BETTER = "say whether one model is really better than another"
-
-
-def _result(logits, labels):
-    right = (logits.argmax(dim=1) == labels).double()
-    return dl.Result(logits, labels, dl.nll(logits, labels).mean().item(), right.mean().item())
-
-
-@cache
-def _on_real_digits(name):
-    """Return what a trained model says of 100 real digits."""
-    return dl.evaluate(dl.pretrained(name), dl.load("optdigits").valid[:100])
 
 
 # --- Let them vote ----------------------------------------------------------------------------
@@ -47,13 +38,13 @@ def _guesser(scale, seed, n=200):
     """Return the result of a model that knows a little, the surer the larger `scale`."""
     labels = torch.arange(n) % 10
     known = 2 * torch.nn.functional.one_hot(labels, 10)
-    return _result(scale * (known + random_numbers(n, 10, seed=seed)), labels)
+    return result_of(scale * (known + random_numbers(n, 10, seed=seed)), labels)
 
 
 def _ensembles():
     names = ("plain-mlp", "dropout-mlp", "three-conv")
     return {
-        "three trained models on real digits": ({n: _on_real_digits(n) for n in names},),
+        "three trained models on real digits": ({n: on_real_digits(n) for n in names},),
         "one loud model and two quiet ones": (
             {"loud": _guesser(9, 0), "quiet": _guesser(1, 1), "quieter": _guesser(0.5, 2)},
         ),
@@ -143,7 +134,7 @@ def _alike(n, of):
     labels = torch.arange(of) % 10
     shared = 2 * torch.nn.functional.one_hot(labels, 10) + random_numbers(of, 10, seed=40)
     return {
-        f"model {i}": _result(2 * shared + random_numbers(of, 10, seed=41 + i), labels)
+        f"model {i}": result_of(2 * shared + random_numbers(of, 10, seed=41 + i), labels)
         for i in range(n)
     }
 
@@ -239,7 +230,7 @@ def _forecasts():
         "300 digits, 200 bins": (random_numbers(300, 10).mul(2).softmax(dim=1), 200),
         "300 digits, 15 bins": (random_numbers(300, 10, seed=1).mul(2).softmax(dim=1), 15),
         "3 000 digits, 50 bins": (random_numbers(3000, 10, seed=2).mul(3).softmax(dim=1), 50),
-        "100 real digits, 200 bins": (_on_real_digits("dropout-mlp").probabilities, 200),
+        "100 real digits, 200 bins": (on_real_digits("dropout-mlp").probabilities, 200),
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 
 import digitlab as dl
@@ -14,7 +12,9 @@ from digitlab.exercises.records import (
     Open,
     Option,
     Wrong,
+    on_real_digits,
     random_numbers,
+    result_of,
 )
 
 CONFUSION = "read a confusion matrix by recall and precision"
@@ -22,22 +22,11 @@ LABELS = "tell a model's mistake from a wrong label"
 COST = "choose a threshold by what mistakes cost"
 
 
-def _result(logits, labels):
-    right = (logits.argmax(dim=1) == labels).double()
-    return dl.Result(logits, labels, dl.nll(logits, labels).mean().item(), right.mean().item())
-
-
-@cache
-def _on_real_digits(name):
-    """Return what a trained model says of 100 real digits."""
-    return dl.evaluate(dl.pretrained(name), dl.load("optdigits").valid[:100])
-
-
 def _guesser(scale, seed, n=600):
     """Return the result of a model that knows a little, the surer the larger `scale`."""
     labels = torch.arange(n) % 10
     known = 4 * torch.nn.functional.one_hot(labels, 10)
-    return _result(scale * (known + random_numbers(n, 10, seed=seed)), labels)
+    return result_of(scale * (known + random_numbers(n, 10, seed=seed)), labels)
 
 
 # --- Refuse when in doubt ---------------------------------------------------------------------
@@ -63,11 +52,11 @@ def _sure(confidences, mistakes):
     probabilities[torch.arange(len(sure)), places] = sure
     labels = places.clone()
     labels[list(mistakes)] = (labels[list(mistakes)] + 1) % 10
-    return _result(probabilities.log(), labels)
+    return result_of(probabilities.log(), labels)
 
 
 def _doubtful():
-    real = _on_real_digits("plain-mlp")
+    real = on_real_digits("plain-mlp")
     ten = (0.913, 0.317, 0.833, 0.971, 0.523, 0.627, 0.953, 0.763, 0.463, 0.687)
     many = [0.3 + 0.0169 * i for i in range(41)]
     return {
@@ -77,7 +66,7 @@ def _doubtful():
         "exactly the share that is allowed": (_sure(ten, (0, 8)), 0.2),
         "no mistake at all": (_sure(ten, ()), 0.1),
         "41 digits, 1 of 1000": (_sure(many, (2, 5, 11)),),
-        "300 real digits": (_result(real.logits / 4, real.labels), 0.02),
+        "300 real digits": (result_of(real.logits / 4, real.labels), 0.02),
     }
 
 
@@ -206,7 +195,7 @@ def _certain_but_one(n=80):
     logits = 1000.0 * torch.nn.functional.one_hot(labels, 10).double()
     logits[0, 0] = 8.0  # confidence 0.997
     labels[0] = 1
-    return _result(logits, labels)
+    return result_of(logits, labels)
 
 
 def _sure_and_wrong(result):
