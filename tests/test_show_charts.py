@@ -91,6 +91,13 @@ def test_seeds_are_a_mean_in_a_band_from_the_lowest_to_the_highest():
     assert figure.rows == [("a", 1, "3"), ("a", 2, "4")]
 
 
+def test_many_whole_places_get_whole_ticks():
+    figure = lines({"a": range(1, 21)}, at=range(1, 21))
+    ticks = figure.axes[0].get_xticks()
+    assert len(ticks) < 20
+    assert all(tick == round(tick) for tick in ticks)
+
+
 def test_places_may_be_tensors_and_few_whole_ones_get_a_tick_each():
     figure = lines({"a": torch.tensor([3.0, 2.0])}, at=torch.tensor([3, 100]))
     assert labels(figure.axes[0].xaxis) == ["3", "100"]

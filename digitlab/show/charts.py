@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MplFigure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from digitlab.show.figure import (
     COLORS,
@@ -89,8 +89,11 @@ class Axis:
                 axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ticks = sorted({value for value in whole if isinstance(value, int)})
-        if ticks and len(ticks) <= MOST_TICKS and all(isinstance(value, int) for value in whole):
-            axis.set_ticks(ticks, [str(tick) for tick in ticks])
+        if ticks and all(isinstance(value, int) for value in whole):
+            if len(ticks) <= MOST_TICKS:
+                axis.set_ticks(ticks, [str(tick) for tick in ticks])
+            elif not self.log:
+                axis.set_major_locator(MaxNLocator(integer=True))
         if self.percent:
             axis.set_major_formatter(PERCENT)
 
